@@ -1,0 +1,32 @@
+"""irc: a learned image codec that models what it throws away.
+
+    >>> import numpy as np, codec
+    >>> data = codec.encode(np.zeros((32, 48, 3), np.uint8), quality=75)
+    >>> codec.info(data)["width"], codec.decode(data).size
+    (48, (48, 32))
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from codec.bitstream import describe as _describe
+from codec.bitstream import read as _read
+
+if TYPE_CHECKING:
+    from codec.api import decode, encode, verify
+
+__all__ = ["decode", "encode", "info", "verify"]
+
+
+def info(data: bytes) -> dict[str, Any]:
+    """What a file says of itself: header fields, bits a pixel, chunks. Nothing is decoded, torch is not imported."""
+    return _describe(_read(data, None))
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: only what needs it pays
+    if name in ("decode", "encode", "verify"):
+        from codec import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'codec' has no attribute '{name}'")

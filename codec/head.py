@@ -1,0 +1,67 @@
+"""The head: what the decoder knows of the lost information, given what was kept.
+
+From the coefficients k it says, for each coefficient, d (the point inside the quantisation bin) where it
+was coded, and m and log s (a Gaussian's mean and deviation) where it was dropped. Given k it is an affine
+map of what was dropped, so keeping z inverts exactly (IRN, arXiv 2005.05650, section 3.3).
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from entropy.config import BANDS, Config
+
+
+class Block(nn.Module):
+    """x + mlp(depthwise 3x3(x))."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.spread = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.widen = nn.Conv2d(width, 2 * width, 1)
+        self.narrow = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.narrow(F.relu(self.widen(self.spread(x))))
+
+
+class Lost(NamedTuple):
+    """Of one level, N,C,H,W each: offset in steps (|offset| < 1/2); mean and log deviation, in deviations."""
+
+    offset: Tensor
+    mean: Tensor
+    log_scale: Tensor
+
+
+class Head(nn.Module):
+    """Coarse to fine: k of a level and the coarser level's features -> offset, mean, log scale."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        n = config.head
+        self.first = nn.ModuleList(nn.Conv2d(2 * c, w, 3, padding=1) for c, w in zip(BANDS, n))
+        self.block = nn.ModuleList(Block(w) for w in n)
+        self.finer = nn.ModuleList(nn.Conv2d(n[i], 4 * n[i + 1], 1) for i in range(3))
+        self.last = nn.ModuleList(nn.Conv2d(w, 2 * c, 1) for c, w in zip(BANDS, n))
+        for layer in self.last:
+            nn.init.normal_(layer.weight, std=1e-3)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.quality = nn.Parameter(torch.zeros(config.knots, n[0]))
+
+    def forward(self, ks: list[Tensor], relative: list[Tensor], quality: Tensor) -> list[Lost]:
+        """ks: coefficients; relative: the same in deviations; quality: N,width,1,1."""
+        out: list[Lost] = []
+        from_coarser: Tensor = quality
+        for i in range(4):
+            x = self.first[i](torch.cat((torch.asinh(ks[i]), relative[i].clamp(-8, 8)), 1)) + from_coarser
+            x = self.block[i](F.relu(x))
+            o = self.last[i](F.relu(x)).float()
+            value, log_scale = o.chunk(2, 1)
+            out.append(Lost(0.49 * torch.tanh(value), value, log_scale.clamp(-6, 3)))
+            if i < 3:
+                from_coarser = F.pixel_shuffle(self.finer[i](x), 2)
+        return out

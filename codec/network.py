@@ -1,0 +1,168 @@
+"""The whole model: transform, quantisation at a quality, head, probability model."""
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from codec.head import Head, Lost
+from codec.transform import Analysis
+from entropy.config import BANDS, CHANNELS, Config
+from entropy.prior import Prior
+
+UNIT = 1 / 64     #: a pixel step in the network's units
+MIDDLE = 127.5    #: the pixel value that is zero there
+
+
+class Latent(NamedTuple):
+    """What f makes of a picture at one quality; lists hold the four levels, coarse to fine."""
+
+    k: list[Tensor]        #: coefficients in steps, not rounded
+    coded: list[Tensor]    #: N,C,1,1: 1 where the band is coded, 0 where it is dropped
+    gain: list[Tensor]     #: N,C,1,1: 1 / step
+    deviation: list[Tensor]  #: 1,C,1,1
+
+
+class Forward(NamedTuple):
+    """Of a batch: reconstruction in pixels, bits an image, nats of the dropped coefficients a pixel, MSE."""
+
+    x: Tensor | None
+    bits: Tensor
+    nll: Tensor
+    mse: Tensor
+
+
+class Codec(nn.Module):
+    """Invertible image codec (IRN, arXiv 2005.05650; MSINN-VRLIC, arXiv 2503.21284) with a gained fixed grid
+    (gained VAE, arXiv 2003.02012) and a band-wise hyperprior.
+
+        x --f--> bands --gain--> k = round(g y) --prior--> bits
+                   |               |
+                   v (dropped)     head -> d, m, s
+                                   |
+        x^ <-f^-1- (k + d) / g, m + T s e
+    """
+
+    step: Tensor
+    deviation: Tensor
+    log_gain_start: Tensor
+
+    def __init__(self, config: Config = Config()):
+        super().__init__()
+        self.config = config
+        self.f = Analysis(config)
+        self.head = Head(config)
+        self.prior = Prior(config)
+        n = config.prior[0]
+        self.side = nn.Sequential(nn.Conv2d(CHANNELS + BANDS[0], n, 1), nn.ReLU(),
+                                  nn.Conv2d(n, n, 3, stride=2, padding=1), nn.ReLU(),
+                                  nn.Conv2d(n, config.side, 3, padding=1))
+        self.side_log_gain = nn.Parameter(torch.full((config.knots, config.side), 0.0))
+        # at high rate the optimal step follows from the slope of D(R): step^2 = 10.4 / lambda (design)
+        lambdas = torch.logspace(math.log10(config.lambda_min), math.log10(config.lambda_max), config.knots)
+        log_gain = -0.5 * torch.log(10.4 / lambdas) - math.log(UNIT)
+        self.log_gain = nn.Parameter(log_gain[:, None].repeat(1, CHANNELS))
+        self.register_buffer("log_gain_start", self.log_gain.detach().clone())
+        self.register_buffer("deviation", torch.ones(CHANNELS))
+
+    # -- qualities ---------------------------------------------------------------------------
+    def interpolator(self, quality: Tensor):
+        """quality N in 0..1 -> a function that interpolates knots x C parameters to N x C."""
+        position = quality.clamp(0, 1) * (self.config.knots - 1)
+        index = position.floor().long().clamp(max=self.config.knots - 2)
+        share = (position - index)[:, None]
+        return lambda table: table[index] * (1 - share) + table[index + 1] * share
+
+    def lambda_at(self, quality: Tensor) -> Tensor:
+        low, high = math.log(self.config.lambda_min), math.log(self.config.lambda_max)
+        return torch.exp(low + (high - low) * quality)
+
+    # -- both directions -----------------------------------------------------------------------
+    def analyse(self, x: Tensor, quality: Tensor) -> Latent:
+        """Pixels N,3,H,W in 0..255 (sides multiples of 32) and quality N in 0..1 -> latent."""
+        at = self.interpolator(quality)
+        split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
+        start = at(self.log_gain_start) + torch.log(self.deviation)
+        gain, coded = split(torch.exp(at(self.log_gain))), split((start > math.log(self.config.drop)).float())
+        y = self.f((x - MIDDLE) * UNIT)
+        return Latent([a * g for a, g in zip(y, gain)], coded, gain, split(self.deviation[None]))
+
+    def lost(self, k: list[Tensor], latent: Latent, quality: Tensor) -> list[Lost]:
+        """What the head says of the lost information; k: rounded, zero where dropped."""
+        relative = [a / (g * d) for a, g, d in zip(k, latent.gain, latent.deviation)]
+        return self.head(k, relative, self.interpolator(quality)(self.head.quality)[:, :, None, None])
+
+    def restore(self, k: list[Tensor], latent: Latent, lost: list[Lost], z: list[Tensor] | None = None) -> list[Tensor]:
+        """Bands from rounded k and z (None: the most likely)."""
+        bands = []
+        for i, (a, o) in enumerate(zip(k, lost)):
+            dropped = o.mean if z is None else o.mean + torch.exp(o.log_scale) * z[i]
+            bands.append(torch.where(latent.coded[i] > 0, (a + o.offset) / latent.gain[i],
+                                     dropped * latent.deviation[i]))
+        return bands
+
+    def synthesise(self, bands: list[Tensor]) -> Tensor:
+        """Bands -> pixels N,3,H,W, not clipped."""
+        return self.f.inverse(bands) / UNIT + MIDDLE
+
+    def whiten(self, latent: Latent, lost: list[Lost]) -> list[Tensor]:
+        """z of every dropped coefficient (0 where coded): the Gaussian latent that is not stored."""
+        return [(k / g / d - o.mean) * torch.exp(-o.log_scale) * (1 - c)
+                for k, g, d, c, o in zip(*latent_columns(latent), lost)]
+
+    def side_latent(self, k: list[Tensor], quality: Tensor) -> Tensor:
+        """k (rounded) -> side latent at 1/32, not rounded."""
+        signs = torch.asinh(k[0])
+        pooled = [F.avg_pool2d(torch.asinh(a).abs(), 2 ** i) if i else torch.asinh(a).abs() for i, a in enumerate(k)]
+        out = self.side(torch.cat([signs, *pooled], 1)).float()
+        return out * torch.exp(self.interpolator(quality)(self.side_log_gain))[:, :, None, None]
+
+    def prior_inputs(self, quality: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """log2(deviation x gain) and the mean's gain, N,C,1,1 a level."""
+        at = self.interpolator(quality)
+        own = (at(self.log_gain) + torch.log(self.deviation)) / math.log(2)
+        mean = at(torch.exp(self.log_gain_start + torch.log(self.deviation)).clamp(max=6) + 0.2)
+        split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
+        return split(own), split(mean)
+
+    def forward(self, x: Tensor, quality: Tensor, hard: bool = False, pixels: bool = True) -> Forward:
+        """One pass with estimated bits; `hard`: true rounding in the rate too; `pixels`: distortion of the picture
+        (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted)."""
+        latent = self.analyse(x, quality)
+        soft = [a * c for a, c in zip(latent.k, latent.coded)]
+        k = [a + (a.round() - a).detach() for a in soft]
+        noisy = k if hard else [a + torch.rand_like(a) - 0.5 for a in soft]
+        side = self.side_latent(k, quality)
+        side_rounded = side + (side.round() - side).detach()
+        side_noisy = side_rounded if hard else side + torch.rand_like(side) - 0.5
+        own, mean = self.prior_inputs(quality)
+        bits = self.prior.side_bits(side_noisy) + self.prior(
+            side_rounded, k, noisy, own, mean, latent.coded, self.interpolator(quality))
+        lost = self.lost(k, latent, quality)
+        area = x.shape[2] * x.shape[3]
+        nll = x.new_zeros(len(x))
+        for a, g, d, c, o in zip(*latent_columns(latent), lost):
+            z = (a / g / d - o.mean).detach() * torch.exp(-o.log_scale)
+            nll = nll + ((0.5 * z * z + o.log_scale) * (1 - c)).sum((1, 2, 3)) / area
+        bands = self.restore(k, latent, lost)
+        if not pixels:
+            error = sum(((b - a / g) ** 2).sum((1, 2, 3)) for a, g, b in zip(latent.k, latent.gain, bands))
+            return Forward(None, bits, nll, error / (3 * area * UNIT ** 2))  # type: ignore[operator]
+        out = self.synthesise(bands)
+        return Forward(out, bits, nll, ((out - x) ** 2).mean((1, 2, 3)))
+
+    @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        """Set what is measured, not learned, from training crops N,3,H,W in 0..255."""
+        self.f.start((x - MIDDLE) * UNIT)
+        deviation = torch.cat([b.pow(2).mean((0, 2, 3)).sqrt() for b in self.f((x - MIDDLE) * UNIT)])
+        self.deviation.copy_(deviation.clamp(min=0.01))
+
+
+def latent_columns(latent: Latent):
+    """k, gain, deviation, coded of each level, for zip."""
+    return latent.k, latent.gain, latent.deviation, latent.coded

@@ -1,0 +1,294 @@
+"""Train a model on folders of photos.
+
+    python -m codec.train PHOTOS... --valid FOLDER --minutes 60 --out run
+    python -m codec.train PHOTOS... --out run --resume              # goes on exactly where it stood
+    python -m codec.train --config docs/settings/shipped.json PHOTOS... --out run
+    torchrun --nproc-per-node 2 -m codec.train PHOTOS... --out run  # several processes, one batch each
+
+Writes run/checkpoint.pt (everything needed to resume), run/log.jsonl (a line a report, to plot) and run/config.json.
+Interrupting it at any time loses at most `save_minutes`. `python -m codec.export run/checkpoint.pt` makes weights.
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as distributed
+from PIL import Image
+from torch import Tensor
+
+from codec.network import Codec
+from entropy.config import MULTIPLE, Config
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a run depends on; an unknown key in a settings file is an error."""
+
+    minutes: float = 60.0          # the whole run; the schedule fits it
+    crops: int = 8                 # a batch; small, since early steps are worth more than smooth ones
+    size: int = 128                # side of a crop, a multiple of 32
+    rescale: float = 0.5           # share of crops that are first reduced by a random factor of 1 to 2
+    learning_rate: float = 1e-3    # 5e-4 was worse for the band-wise model
+    warmup: int = 100              # steps
+    clip: float = 2.0              # gradient norm
+    couplings_from: float = 0.45   # share of the run on fixed wavelet bands: a step there costs half
+    hard_from: float = 0.9         # share of the run after which the rate sees true rounding
+    band_share: float = 0.6        # share of qualities drawn from 0.1..0.7 (29 to 37 dB), the rest from 0..1
+    rate_power: float = 0.3        # loss is weighted by lambda^-power: levels the qualities
+    likelihood_weight: float = 0.02  # of the dropped coefficients' Gaussian likelihood (nats a pixel)
+    average: float = 0.998         # weight average, a step
+    precision: str = "auto"        # float32, bfloat16; auto: bfloat16 where the processor multiplies in it
+    compile: bool = False          # torch.compile
+    seed: int = 0
+    report_steps: int = 100
+    save_minutes: float = 3.0
+    valid_minutes: float = 15.0    # between evaluations, with true rounding
+    valid_photos: int = 8
+
+
+def photos(folders: list[Path]) -> list[np.ndarray]:
+    """All photos (H,W,3 uint8) of the folders, in order of name; what Pillow cannot read is left out, said so."""
+    found = []
+    for path in sorted(p for folder in folders for p in folder.rglob("*") if p.is_file()):
+        try:
+            with Image.open(path) as image:
+                found.append(np.asarray(image.convert("RGB")))
+        except (OSError, SyntaxError, ValueError) as error:
+            if path.suffix.lower() in Image.registered_extensions():
+                print(f"{path}: left out ({error})", file=sys.stderr)
+    return found
+
+
+class Crops:
+    """Random crops, flipped, transposed and (a share of them) reduced; the state is that of its generator."""
+
+    def __init__(self, images: list[np.ndarray], settings: Settings, seed: int):
+        self.images = [i for i in images if min(i.shape[:2]) >= settings.size]
+        if not self.images:
+            raise SystemExit(f"train: no photo with sides of at least {settings.size}")
+        self.settings, self.random = settings, np.random.default_rng(seed)
+        area = np.array([i.shape[0] * i.shape[1] for i in self.images], float)
+        self.share = area / area.sum()
+
+    def crop(self) -> np.ndarray:
+        s, r = self.settings.size, self.random
+        image = self.images[r.choice(len(self.images), p=self.share)]
+        take = s
+        if r.random() < self.settings.rescale:
+            take = min(int(s * r.uniform(1, 2)), *image.shape[:2])
+        y, x = (r.integers(n - take + 1) for n in image.shape[:2])
+        patch = image[y:y + take, x:x + take]
+        if take > s:
+            patch = np.asarray(Image.fromarray(patch).resize((s, s), Image.Resampling.LANCZOS))
+        if r.random() < 0.5:
+            patch = patch[:, ::-1]
+        return patch.transpose(1, 0, 2) if r.random() < 0.5 else patch
+
+    def batch(self, count: int) -> tuple[Tensor, Tensor]:
+        """Pixels N,3,S,S and qualities N in 0..1."""
+        x = torch.from_numpy(np.stack([self.crop() for _ in range(count)])).permute(0, 3, 1, 2).float()
+        r = self.random
+        q = [r.uniform(0.1, 0.7) if r.random() < self.settings.band_share else r.uniform() for _ in range(count)]
+        return x, torch.tensor(q, dtype=torch.float32)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether bfloat16 is faster here than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+@torch.no_grad()
+def evaluate(model: Codec, images: list[np.ndarray], qualities: tuple[float, ...] = (0.2, 0.35, 0.5, 0.7)) -> list[dict]:
+    """Mean estimated bpp (true rounding) and mean PSNR of 8-bit pictures, over the photos' largest even crop."""
+    rows = []
+    device = next(model.parameters()).device
+    for q in qualities:
+        bpp, psnr = [], []
+        for image in images:
+            h, w = (n // MULTIPLE * MULTIPLE for n in image.shape[:2])
+            x = torch.from_numpy(image[:h, :w].copy()).permute(2, 0, 1)[None].float().to(device)
+            out = model(x, torch.tensor([q], device=device), hard=True)
+            bpp.append(out.bits.item() / (h * w))
+            psnr.append(10 * math.log10(65025 / ((out.x.clamp(0, 255).round() - x) ** 2).mean().item()))
+        rows.append({"quality": 100 * q, "bpp": float(np.mean(bpp)), "psnr": float(np.mean(psnr))})
+    return rows
+
+
+def average_into(average: dict[str, Tensor], model: Codec, decay: float) -> None:
+    """Exponential average of the floating-point state; anything else is copied."""
+    for key, value in model.state_dict().items():
+        if value.is_floating_point():
+            average[key].lerp_(value, 1 - decay)
+        else:
+            average[key].copy_(value)
+
+
+def save(path: Path, state: dict) -> None:
+    """Beside its place, then renamed: an interrupted run leaves the last whole checkpoint."""
+    torch.save(state, path.with_suffix(".part"))
+    os.replace(path.with_suffix(".part"), path)
+
+
+def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings, config: Config, resume: bool) -> Path:
+    """The run, from the first batch to the last checkpoint; returns the checkpoint's path."""
+    out.mkdir(parents=True, exist_ok=True)
+    ranks, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
+    if ranks > 1:
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+    # data and model
+    torch.manual_seed(settings.seed)
+    crops = Crops(photos(folders), settings, settings.seed)
+    model = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not resume:
+        model.start(torch.cat([crops.batch(64)[0] for _ in range(4)]).to(device))
+    if rank:
+        crops.random = np.random.default_rng((settings.seed, rank))
+    held_out = photos([valid])[:: max(1, len(photos([valid])) // settings.valid_photos)] if valid else []
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    step, before = 0, 0.0
+    path = out / "checkpoint.pt"
+
+    # where an earlier run stood
+    if resume:
+        state = torch.load(path, map_location=device, weights_only=False)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        average, step, before = state["average"], state["step"], state["minutes"]
+        if rank == 0:
+            crops.random.bit_generator.state = state["crops"]
+        torch.set_rng_state(state["random"])
+    else:
+        (out / "config.json").write_text(json.dumps(
+            {"settings": dataclasses.asdict(settings), "model": dataclasses.asdict(config)}, indent=1) + "\n")
+
+    forward = torch.compile(model) if settings.compile else model
+    if ranks > 1:
+        forward = torch.nn.parallel.DistributedDataParallel(forward, find_unused_parameters=True)
+    low = settings.precision == "bfloat16" or settings.precision == "auto" and multiplies_bfloat16()
+    began = time.monotonic()
+    saved = evaluated = before
+    seen: list[list[float]] = []
+
+    def minutes() -> float:
+        now = torch.tensor(before + (time.monotonic() - began) / 60)
+        if ranks > 1:  # all processes must agree on when to stop
+            distributed.broadcast(now, 0)
+        return now.item()
+
+    def checkpoint(at: float) -> None:
+        if rank == 0:
+            save(path, {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average,
+                        "step": step, "minutes": at, "crops": crops.random.bit_generator.state,
+                        "random": torch.get_rng_state(), "config": dataclasses.asdict(config),
+                        "settings": dataclasses.asdict(settings)})
+
+    with contextlib.suppress(KeyboardInterrupt):
+        while (now := minutes()) < settings.minutes:
+            # one step
+            done = now / settings.minutes
+            rate = settings.learning_rate * min(1, (step + 1) / settings.warmup)
+            for group in optimiser.param_groups:
+                group["lr"] = rate * (0.49 * (1 + math.cos(math.pi * done)) + 0.02)
+            model.f.couplings = done >= settings.couplings_from
+            x, q = (t.to(device) for t in crops.batch(settings.crops))
+            with torch.autocast(device.type, torch.bfloat16, enabled=low):
+                result = forward(x, q, hard=done >= settings.hard_from, pixels=model.f.couplings)
+            lam = model.lambda_at(q)
+            bpp = result.bits / settings.size ** 2
+            loss = ((bpp + lam * result.mse) * (lam / 0.02) ** -settings.rate_power).mean()
+            optimiser.zero_grad(set_to_none=True)
+            (loss + settings.likelihood_weight * result.nll.mean()).backward()
+            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+            if torch.isfinite(norm):
+                optimiser.step()
+            step += 1
+            average_into(average, model, min(settings.average, 1 - 10 / (step + 20)))
+
+            # what it reports and keeps
+            seen.append([loss.item(), result.nll.mean().item(), norm.item()])
+            if rank == 0 and step % settings.report_steps == 0:
+                means = np.mean(seen, 0)
+                row = {"step": step, "minutes": round(now, 2), "loss": means[0], "nll": means[1], "norm": means[2]}
+                print(f"step {step:6d}  {now:7.1f} min  loss {means[0]:.4f}  nll {means[1]:+.3f}  norm {means[2]:.2f}", flush=True)
+                with (out / "log.jsonl").open("a") as log:
+                    log.write(json.dumps(row) + "\n")
+                seen.clear()
+            if now - saved >= settings.save_minutes:
+                checkpoint(now)
+                saved = now
+            if held_out and rank == 0 and now - evaluated >= settings.valid_minutes:
+                evaluated = now
+                report(model, average, held_out, step, out)
+    checkpoint(min(minutes(), settings.minutes) if ranks == 1 else settings.minutes)
+    if held_out and rank == 0:
+        report(model, average, held_out, step, out)
+    if ranks > 1:
+        distributed.destroy_process_group()
+    return path
+
+
+def report(model: Codec, average: dict[str, Tensor], images: list[np.ndarray], step: int, out: Path) -> None:
+    """Evaluate the averaged weights, print and log the points."""
+    copy = Codec(model.config)
+    copy.load_state_dict(average)
+    copy.f.couplings = model.f.couplings
+    rows = evaluate(copy, images)
+    print("valid  " + "  ".join(f"{r['bpp']:.3f} bpp {r['psnr']:.2f} dB" for r in rows), flush=True)
+    with (out / "log.jsonl").open("a") as log:
+        log.write(json.dumps({"step": step, "valid": rows}) + "\n")
+
+
+def pick(kind: type, given: dict) -> dict:
+    """The given values, tuples as such; an unknown key is an error."""
+    known = {f.name for f in dataclasses.fields(kind)}
+    for key in given:
+        if key not in known:
+            raise SystemExit(f"train: unknown setting '{key}' (known: {', '.join(sorted(known))})")
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m codec.train", description=__doc__.split("\n")[0])
+    parser.add_argument("folders", nargs="+", type=Path, metavar="PHOTOS", help="folders of photos of any format")
+    parser.add_argument("--valid", type=Path, help="folder of held-out photos")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--config", type=Path, help="JSON of settings ({'settings': ..., 'model': ...})")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, over those of the file")
+    parser.add_argument("--minutes", type=float, help="short for --set minutes=...")
+    a = parser.parse_args(argv)
+    given = json.loads((a.out / "config.json" if a.resume and not a.config else a.config).read_text()) \
+        if a.config or a.resume else {}
+    settings = dict(given.get("settings", {}))
+    for item in a.set:
+        key, _, value = item.partition("=")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    if a.minutes:
+        settings["minutes"] = a.minutes
+    train(a.folders, a.valid, a.out, Settings(**pick(Settings, settings)),
+          Config(**pick(Config, given.get("model", {}))), a.resume)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""Weights files: one safetensors file with the float networks (float16), the integer model and its tables.
+
+A file is named in each .irc by the first 4 bytes of its SHA-256. Installed weights lie in the package's folder
+`weights`; more folders can be named in the environment variable IRC_WEIGHTS.
+"""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from codec.errors import WeightsError
+from codec.network import Codec
+from entropy.config import Config
+from entropy.integer import IntegerPrior, NotExact
+
+FOLDER = Path(__file__).parent / "weights"
+FORMAT = "1"
+DEFAULT = "irc1.safetensors"
+FLOAT_PARTS = ("f.", "head.", "side.")
+FLOAT_NAMES = ("side_log_gain", "log_gain", "log_gain_start", "deviation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What codes and decodes: the float networks (`model`), the exact probability model, the file's name."""
+
+    model: Codec
+    prior: IntegerPrior
+    name: bytes
+
+
+def folders() -> list[Path]:
+    return [FOLDER, *(Path(f) for f in os.environ.get("IRC_WEIGHTS", "").split(os.pathsep) if f)]
+
+
+def pack(model: Codec, notes: dict[str, str]) -> bytes:
+    """The bytes of the weights file of a trained model; notes: licence, credits, how it was trained."""
+    log2e = 1 / np.log(2)
+    own = (model.log_gain + torch.log(model.deviation)).detach().double().numpy() * log2e
+    start = (model.log_gain_start + torch.log(model.deviation)).double().numpy()
+    prior = IntegerPrior.from_prior(model.prior, own, np.minimum(np.exp(start), 6) + 0.2,
+                                    (start - np.log(model.config.drop)) * log2e)
+    arrays = {f"prior.{k}": v for k, v in prior.arrays().items()}
+    for key, value in model.state_dict().items():
+        if key.startswith(FLOAT_PARTS):
+            arrays[key] = value.numpy().astype(np.float16 if value.ndim > 1 else np.float32)
+        elif key in FLOAT_NAMES:
+            arrays[key] = value.numpy()
+    # scales and the rotation stay whole: the inverse is only as exact as they are
+    for key in arrays:
+        if key.endswith("rotation"):
+            arrays[key] = model.state_dict()[key].numpy()
+    metadata = {"format": FORMAT, "config": json.dumps(dataclasses.asdict(model.config)), **notes}
+    return save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, metadata)
+
+
+def read(path: Path) -> Weights:
+    """A weights file; WeightsError, with the reason, where it is not one."""
+    try:
+        with safe_open(path, "np") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
+            given = json.loads(metadata["config"])
+            config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+            arrays = {key: file.get_tensor(key) for key in file.keys()}
+        model = Codec(config)
+        state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
+        missing, unexpected = model.load_state_dict(state, strict=False)
+        left = [k for k in missing if not k.startswith("prior.")]
+        if left or unexpected:
+            raise WeightsError(f"{path}: weights lack {left[:3]} or have unknown {unexpected[:3]}")
+        prior = IntegerPrior.from_arrays(
+            config, {k.removeprefix("prior."): v for k, v in arrays.items() if k.startswith("prior.")})
+        name = hashlib.sha256(path.read_bytes()).digest()[:4]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError, NotExact) as error:
+        if isinstance(error, WeightsError):
+            raise
+        raise WeightsError(f"{path}: not usable weights ({str(error).splitlines()[0]})") from error
+    del model.prior  # training's; the integer model stands for it
+    model.f.couplings = any(bool(p.any()) for s in (model.f.quarter, model.f.eighth)
+                            for n, p in s.named_parameters() if ".last." in n)
+    return Weights(model.eval().requires_grad_(False).to(memory_format=torch.channels_last), prior, name)  # type: ignore[call-overload]
+
+
+@functools.lru_cache(maxsize=4)
+def load(name: bytes | None = None) -> Weights:
+    """The weights of this name (None: the ones shipped); WeightsError says which are missing."""
+    if name is None:
+        return read(FOLDER / DEFAULT)
+    for folder in folders():
+        for path in sorted(folder.glob("*.safetensors")):
+            if hashlib.sha256(path.read_bytes()).digest()[:4] == name:
+                return read(path)
+    raise WeightsError(f"the file was made with weights {name.hex()}, which are not installed "
+                       f"(looked in {', '.join(str(f) for f in folders())})")

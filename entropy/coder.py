@@ -1,0 +1,126 @@
+"""Range coding with integer tables (constriction; its exact version is part of the format).
+
+    >>> import numpy as np
+    >>> from entropy.tables import band_tables
+    >>> tables = band_tables()
+    >>> models, ids, values = Models(tables), np.array([0, 9, 9, 200]), np.array([0, -1, 500, 3])
+    >>> writer = Encoder()
+    >>> _ = writer.code(models, ids, values)
+    >>> reader = Decoder(writer.bytes())
+    >>> reader.code(models, ids, None).tolist()
+    [0, -1, 500, 3]
+
+Symbols of one step are grouped by table, so that Python makes one call a table, not one a symbol.
+"""
+from __future__ import annotations
+
+from typing import Protocol
+
+import constriction
+import numpy as np
+
+from entropy.tables import TOTAL, Tables
+
+_Categorical = constriction.stream.model.Categorical
+_Uniform = constriction.stream.model.Uniform
+EXPONENTS = 24  #: bits of an escape's magnitude at most
+
+
+class CorruptStream(ValueError):
+    """The coded bytes do not belong to any encoder's output."""
+
+
+class Models:
+    """Entropy models of a set of tables, built when first used."""
+
+    def __init__(self, tables: Tables):
+        self.tables = tables
+        self.reach = tables.reach.astype(np.int32)
+        self._models: dict[int, object] = {}
+
+    def __getitem__(self, table: int) -> object:
+        model = self._models.get(table)
+        if model is None:
+            f = self.tables.frequencies[self.tables.start[table]:self.tables.start[table + 1]]
+            model = self._models[table] = _Categorical(f.astype(np.float64) / TOTAL, perfect=False)
+        return model
+
+
+class Coder(Protocol):
+    """One direction: `code` takes the tables of n symbols and (encoding) their values; it returns the values."""
+
+    def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None) -> np.ndarray: ...
+
+
+def _groups(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A stable order by table, the tables that occur, and how often each does."""
+    order = np.argsort(ids.astype(np.uint16), kind="stable")
+    counts = np.bincount(ids)
+    used = np.flatnonzero(counts)
+    return order, used, counts[used]
+
+
+class Encoder:
+    """Writes steps of symbols; `bytes()` ends the stream."""
+
+    def __init__(self) -> None:
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        assert values is not None
+        if not len(ids):
+            return values
+        order, used, counts = _groups(ids)
+        ordered = values[order].astype(np.int32)
+        reach = models.reach[ids[order]]
+        escaped = np.abs(ordered) > reach
+        symbols = np.where(escaped, 0, ordered + reach + 1).astype(np.int32)
+        at = 0
+        for table, count in zip(used.tolist(), counts.tolist()):
+            self._coder.encode(symbols[at:at + count], models[table])
+            at += count
+        for value, r in zip(ordered[escaped].tolist(), reach[escaped].tolist()):
+            rest = 2 * (abs(value) - r - 1) + (value < 0) + 1
+            exponent = rest.bit_length() - 1
+            self._coder.encode(exponent, _Uniform(EXPONENTS))
+            if exponent:
+                self._coder.encode(rest - (1 << exponent), _Uniform(1 << exponent))
+        return values
+
+    def bytes(self) -> bytes:
+        return self._coder.get_compressed().astype("<u4").tobytes()
+
+
+class Decoder:
+    """Reads the steps back in the same order."""
+
+    def __init__(self, data: bytes):
+        if len(data) % 4:
+            raise CorruptStream("coded data is not a whole number of words")
+        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
+
+    def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        if not len(ids):
+            return np.zeros(0, np.int32)
+        order, used, counts = _groups(ids)
+        symbols = np.empty(len(ids), np.int32)
+        at = 0
+        try:
+            for table, count in zip(used.tolist(), counts.tolist()):
+                symbols[at:at + count] = self._coder.decode(models[table], count)
+                at += count
+            reach = models.reach[ids[order]]
+            ordered = symbols - reach - 1
+            for i in np.flatnonzero(symbols == 0).tolist():
+                exponent = int(self._coder.decode(_Uniform(EXPONENTS)))
+                rest = 1 << exponent
+                if exponent:
+                    rest += int(self._coder.decode(_Uniform(1 << exponent)))
+                rest -= 1
+                magnitude = rest // 2 + int(reach[i]) + 1
+                ordered[i] = -magnitude if rest & 1 else magnitude
+        except (ValueError, AssertionError) as error:
+            raise CorruptStream(f"coded data is damaged ({error})") from error
+        out = np.empty_like(ordered)
+        out[order] = ordered
+        return out

@@ -1,0 +1,94 @@
+"""The graph of the probability model, written once for floating point and for integers.
+
+Hyperprior (Balle et al. 2018, arXiv 1802.01436) and band-wise context, coarse to fine. A level is
+coded in 8 steps: the four positions of each 2x2 cell in turn, at each first luma, then chroma.
+
+    side latent (1/32) -> hyper synthesis -> P4 -> level 1/16 -> P3 -> level 1/8 -> P2 -> 1/4 -> P1 -> 1/2
+
+    a level:   P -> trunk -> T;  for phase p:  c = T_p + e_p + conv3x3(known k);  c = c + mlp(c)
+               luma: out(c);  chroma: out(c + conv1x1(luma k))
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from entropy.config import BANDS, PHASES, Config, chroma, luma
+from entropy.layers import Layer
+
+OUT = 256          #: outputs (mean, log2 of the scale) come in units of 1/256
+LARGEST = 4095     #: magnitude to which a coefficient is clamped where a network or predictor reads it
+
+
+def out_layer(channels_in: int, channels_out: int) -> Layer:
+    return Layer(channels_in, 2 * channels_out, signed=True, std=1e-3, limit=4095 / OUT, scale_out=OUT)
+
+
+class Level(nn.Module):
+    """The layers of one level: `band` channels, `width` features."""
+
+    def __init__(self, band: int, width: int, low_band: bool):
+        super().__init__()
+        self.luma, self.chroma = luma(band), chroma(band)
+        self.spread = Layer(width, width, 3, groups=width, signed=True)
+        self.widen = Layer(width, 2 * width)
+        self.narrow = Layer(2 * width, width, std=0.02)
+        self.context = Layer(2 * band, width, 3)
+        self.mix_widen = Layer(width, 2 * width)
+        self.mix_narrow = Layer(2 * width, width, std=0.02)
+        self.from_luma = Layer(2 * len(self.luma), width)
+        self.out_luma = out_layer(width, len(self.luma))
+        self.out_chroma = out_layer(width, len(self.chroma))
+        self.phase = nn.Parameter(torch.randn(4, width) * 0.1)
+        # the low band's values reach hundreds: a linear predictor over known values, beside the network
+        self.low = nn.ModuleList(
+            Layer(3, 3, 5, signed=True, std=0.0, limit_in=LARGEST, limit=LARGEST, scale_in=1, scale_out=8)
+            for _ in PHASES[1:]) if low_band else None
+
+    def trunk(self, parent: Tensor) -> Tensor:
+        """Parent features -> T, both N,width,H,W."""
+        return self.narrow(self.widen(self.spread(parent)), parent)
+
+    def at_phase(self, step: int, trunk: Tensor, known: Tensor) -> Tensor:
+        """Features at a phase: N,width,H/2,W/2. `known`: features of k, zero where not coded yet."""
+        i, j = PHASES[step]
+        own = trunk[:, :, i::2, j::2] + self.phase[step][None, :, None, None]
+        c = self.context(known, own, PHASES[step]) if step else own.clamp(0, self.context.limit)
+        return self.mix_narrow(self.mix_widen(c), c)
+
+    def linear(self, step: int, known: Tensor) -> Tensor | None:
+        """Prediction of the 3 low-band channels at a phase from their known values (N,3,H,W)."""
+        if self.low is None or step == 0:
+            return None
+        return self.low[step - 1](known, None, PHASES[step])
+
+
+class Graph(nn.Module):
+    """All layers of the probability model; `k` of every level comes as features (see `features`)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        n = config.prior
+        self.config = config
+        self.hyper_first = Layer(config.side, n[0], 3)
+        self.hyper_last = Layer(n[0], 4 * n[0])
+        self.levels = nn.ModuleList(Level(band, width, i == 0) for i, (band, width) in enumerate(zip(BANDS, n)))
+        self.finer = nn.ModuleList(Layer(n[i] + 2 * BANDS[i], 4 * n[i + 1]) for i in range(3))
+        # what a quality adds to the input of hyper synthesis' last layer and of each finer level
+        self.quality = nn.ParameterList(
+            nn.Parameter(torch.zeros(config.knots, width)) for width in (n[0], 4 * n[1], 4 * n[2], 4 * n[3]))
+
+    def hyper(self, side: Tensor, quality: Tensor) -> Tensor:
+        """Features of the side latent (N,side,h,w) -> P4 (N,width,2h,2w)."""
+        return F.pixel_shuffle(self.hyper_last(self.hyper_first(side, quality)), 2)
+
+    def down(self, level: int, trunk: Tensor, k: Tensor, quality: Tensor) -> Tensor:
+        """Trunk and features of k of a level -> parent features of the next finer one."""
+        return F.pixel_shuffle(self.finer[level](torch.cat((trunk, k), 1), quality), 2)
+
+
+def signed_and_magnitude(feature: Tensor) -> Tensor:
+    """asinh(k) and its magnitude: a linear layer cannot make one from the other."""
+    return torch.cat((feature, feature.abs()), 1)

@@ -1,0 +1,264 @@
+"""The probability model in exact integers: what alone codes and decodes.
+
+Integers are held in float32 tensors and every partial sum stays below 2^24 (checked from the weights' L1 norms
+when a layer is made), so any order of summation, thread count or instruction set gives the same bits. A layer's
+requantisation is a power of two and a floor, exact in float32 too; what a trained multiplier would do there is
+folded into the weights. Activations are in units of 1/64, outputs of 1/256.
+"""
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from entropy.coder import Coder, Decoder, Encoder, Models
+from entropy.config import BANDS, PHASES, Config
+from entropy.graph import LARGEST, OUT, Graph, Level, signed_and_magnitude
+from entropy.layers import Layer, conv
+from entropy.prior import Prior
+from entropy.tables import LOG2_SMALLEST, SCALES, Tables, band_tables, side_tables
+
+EXACT = 1 << 24        #: float32 holds every integer below
+QUALITY_UNITS = 25600  #: a quality 0..100 in 1/256
+COARSE = 1 << 16       #: unit of parameters that are interpolated between qualities
+CLIP = 32767           #: coefficients and side values are clipped to this by the encoder
+FEATURE_RANGE = LARGEST
+
+
+class NotExact(ValueError):
+    """A layer whose partial sums could leave the range in which float32 is exact."""
+
+
+class IntegerLayer(nn.Module):
+    """clamp(floor((conv(x) + bias) / 2^shift) + addend), all integers."""
+
+    weight: Tensor
+    bias: Tensor
+    shift: Tensor
+
+    def __init__(self, layer: Layer):
+        super().__init__()
+        self.groups = layer.conv.groups
+        self.limit_in = round(layer.limit_in * layer.scale_in)
+        self.limit = round(layer.limit * layer.scale_out)
+        self.low = -self.limit if layer.low else 0
+        weight = layer.conv.weight.detach().double() * layer.scale_out / layer.scale_in
+        bias = layer.conv.bias.detach().double() * layer.scale_out + 0.5  # type: ignore[union-attr]
+        largest = weight.abs().sum((1, 2, 3)) * self.limit_in + bias.abs()
+        shift = torch.floor(torch.log2((EXACT - 1) / largest)).clamp(0, 20)
+        for _ in range(2):  # rounding the weights can take a sum over the edge: then one bit less
+            scale = torch.exp2(shift)
+            integer = torch.round(weight * scale[:, None, None, None])
+            offset = torch.round(bias * scale)
+            bound = integer.abs().sum((1, 2, 3)) * self.limit_in + offset.abs()
+            shift = torch.where(bound >= EXACT, shift - 1, shift)
+        self.register_buffer("weight", integer.float())
+        self.register_buffer("bias", offset.float())
+        self.register_buffer("shift", torch.log2(scale).float())
+        self.check()
+
+    def check(self) -> None:
+        """Raise NotExact unless all sums stay below 2^24 (also for weights read from a file)."""
+        w, b, s = self.weight.double(), self.bias.double(), self.shift
+        whole = all(bool((t == t.round()).all()) for t in (w, b, s))
+        bound = w.abs().sum((1, 2, 3)) * self.limit_in + b.abs()
+        if not whole or not bool((bound < EXACT).all()) or not bool(((s >= 0) & (s <= 20)).all()):
+            raise NotExact("integer layer: sums are not bounded by 2^24")
+        self.weight = self.weight.contiguous(memory_format=torch.channels_last)
+        self.scale = torch.exp2(-s)[None, :, None, None]
+
+    def forward(self, x: Tensor, addend: Tensor | None = None, phase: tuple[int, int] | None = None) -> Tensor:
+        y = conv(x, self.weight, self.bias, self.groups, phase).mul_(self.scale).floor_()
+        if addend is not None:
+            y += addend
+        return y.clamp_(self.low, self.limit)
+
+
+class Latent(NamedTuple):
+    """What a file holds: side latent (side,h,w) and the four levels (C,h,w), all int32."""
+
+    side: np.ndarray
+    k: list[np.ndarray]
+
+
+def interpolate(table: np.ndarray, quality: int) -> np.ndarray:
+    """knots x C integers at a quality in 1/256, rounded down: exact."""
+    position = quality * (len(table) - 1)
+    index = min(position // QUALITY_UNITS, len(table) - 2)
+    share = position - index * QUALITY_UNITS
+    a, b = table[index].astype(np.int64), table[index + 1].astype(np.int64)
+    return (a * (QUALITY_UNITS - share) + b * share) // QUALITY_UNITS
+
+
+def _integer_graph(graph: Graph) -> Graph:
+    """A copy of the graph with integer layers; its parameters in integer units."""
+    out = copy.deepcopy(graph)
+
+    def replace(module: nn.Module) -> None:
+        for name, child in module.named_children():
+            if isinstance(child, Layer):
+                setattr(module, name, IntegerLayer(child))
+            else:
+                replace(child)
+
+    replace(out)
+    for level in out.levels:
+        level.phase = nn.Parameter(torch.round(level.phase.detach() * 64), requires_grad=False)  # type: ignore[arg-type]
+    out.quality = nn.ParameterList(
+        nn.Parameter(torch.round(q.detach() * 64 * 256), requires_grad=False) for q in graph.quality)
+    return out.eval()
+
+
+class IntegerPrior(nn.Module):
+    """The exact model: `encode` and `decode` walk the same graph with the same integers.
+
+    Made by `from_prior` at export; `arrays` and `from_arrays` are its form in a weights file.
+    """
+
+    def __init__(self, config: Config, graph: Graph, own: np.ndarray, mean_gain: np.ndarray, coded_from: np.ndarray,
+                 bands: Tables, side: Tables, side_mean: np.ndarray):
+        super().__init__()
+        self.config, self.graph = config, graph
+        self.own, self.mean_gain, self.coded_from = own, mean_gain, coded_from
+        self.tables, self.side_tables, self.side_mean = bands, side, side_mean
+        self.models, self.side_models = Models(bands), Models(side)
+        values = np.round(np.arcsinh(np.arange(-FEATURE_RANGE, FEATURE_RANGE + 1, dtype=np.float64)) * 64)
+        self.feature_table = torch.from_numpy(values.astype(np.float32))
+
+    @classmethod
+    @torch.no_grad()
+    def from_prior(cls, prior: Prior, log2_own: np.ndarray, mean_gain: np.ndarray, log2_start: np.ndarray) -> IntegerPrior:
+        """From the trained model and its knots x channels: log2(deviation x gain), mean gain, log2(deviation x
+        starting gain), the last less the threshold at which a band is coded."""
+        whole = lambda a, unit: np.round(a * unit).astype(np.int64)  # noqa: E731
+        mean = prior.side_mean.double().cpu().numpy()
+        return cls(prior.config, _integer_graph(prior.graph.cpu()), whole(log2_own, OUT * 64), whole(mean_gain, OUT * 64),
+                   whole(log2_start, COARSE), band_tables(), side_tables(mean, prior.side_deviation().double().cpu().numpy()),
+                   np.round(mean).astype(np.int32))
+
+    # -- as arrays -----------------------------------------------------------------------------
+    _NUMBERS = ("own", "mean_gain", "coded_from", "side_mean")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything as integer arrays."""
+        out = {name: getattr(self, name).astype(np.int32) for name in self._NUMBERS}
+        out["features"] = self.feature_table.numpy().astype(np.int16)
+        for kind, tables in (("bands", self.tables), ("side", self.side_tables)):
+            out |= {f"{kind}.{field}": value for field, value in zip(Tables._fields, tables)}
+        for key, value in self.graph.state_dict().items():
+            array = value.numpy()
+            small = np.abs(array).max(initial=0) <= 32767
+            out["graph." + key] = np.ascontiguousarray(array.astype(np.int16 if small else np.int32))
+        return out
+
+    @classmethod
+    def from_arrays(cls, config: Config, arrays: dict[str, np.ndarray]) -> IntegerPrior:
+        """The inverse of `arrays`; NotExact or KeyError or ValueError where they are not what `arrays` gives."""
+        graph = _integer_graph(Graph(config))
+        graph.load_state_dict({k[6:]: torch.from_numpy(v.astype(np.float32))
+                               for k, v in arrays.items() if k.startswith("graph.")})
+        for module in graph.modules():
+            if isinstance(module, IntegerLayer):
+                module.check()
+        kinds = [Tables(*(arrays[f"{kind}.{field}"] for field in Tables._fields)) for kind in ("bands", "side")]
+        own, mean_gain, coded_from, side_mean = (arrays[n].astype(np.int64) for n in cls._NUMBERS)
+        out = cls(config, graph, own, mean_gain, coded_from, *kinds, side_mean.astype(np.int32))
+        out.feature_table = torch.from_numpy(arrays["features"].astype(np.float32))
+        return out
+
+    # -- coding ----------------------------------------------------------------------------------
+    def coded(self, quality: int) -> np.ndarray:
+        """Which of the 39 band channels a quality (in 1/256) codes."""
+        return interpolate(self.coded_from, quality) > 0
+
+    def encode(self, latent: Latent, quality: int) -> tuple[bytes, Latent]:
+        """The stream, and the latent that it holds: zero where nothing was coded."""
+        writer = Encoder()
+        held = self._walk(writer, quality, latent.side.shape, latent)
+        return writer.bytes(), held
+
+    def decode(self, data: bytes, quality: int, height: int, width: int) -> Latent:
+        """The latent of a picture whose padded sides are height, width (multiples of 32); CorruptStream."""
+        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None)
+
+    def features(self, k: Tensor) -> Tensor:
+        """asinh(k) in 1/64, by table."""
+        return self.feature_table[k.long().clamp_(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE]
+
+    @torch.no_grad()
+    def _walk(self, coder: Coder, quality: int, side_shape: tuple[int, ...], given: Latent | None) -> Latent:
+        """Both directions: hand each step's tables to the coder, take the values, go on with them."""
+        graph = self.graph
+        channels, h, w = side_shape
+        ids = np.repeat(np.arange(channels), h * w)
+        base = np.repeat(self.side_mean, h * w)
+        side = coder.code(self.side_models, ids, None if given is None else given.side.reshape(-1) - base) + base
+        side = side.reshape(channels, h, w).astype(np.int32)
+        bias = [torch.from_numpy((interpolate(q.numpy(), quality) // 256).astype(np.float32))[None, :, None, None]
+                for q in graph.quality]
+        coded = np.split(self.coded(quality), np.cumsum(BANDS)[:-1])
+        own = np.split(interpolate(self.own, quality) // 64, np.cumsum(BANDS)[:-1])
+        gain = np.split(interpolate(self.mean_gain, quality) // 64, np.cumsum(BANDS)[:-1])
+        last = max(i for i in range(4) if coded[i].any() or i == 0)
+        parent = graph.hyper(self.features(torch.from_numpy(side)[None]), bias[0])
+        levels: list[np.ndarray] = []
+        for i, level in enumerate(graph.levels):
+            shape = (BANDS[i], 2 * h << i, 2 * w << i)
+            if i > last:
+                levels.append(np.zeros(shape, np.int32))
+                continue
+            trunk = level.trunk(parent)  # type: ignore[operator]
+            k = torch.zeros(1, *shape)
+            known = torch.zeros(1, 2 * BANDS[i], *shape[1:]).contiguous(memory_format=torch.channels_last)
+            self._level(coder, level, trunk, k, known, None if given is None else given.k[i],  # type: ignore[arg-type]
+                        coded[i], own[i], gain[i])
+            levels.append(k[0].numpy().astype(np.int32))
+            if i < last:
+                parent = graph.down(i, trunk, known, bias[i + 1])
+        return Latent(side, levels)
+
+    def _level(self, coder: Coder, level: Level, trunk: Tensor, k: Tensor, known: Tensor, given: np.ndarray | None,
+               coded: np.ndarray, own: np.ndarray, gain: np.ndarray) -> None:
+        """The 8 steps of a level; fills k and its features."""
+        # a band that this quality drops has the lowest scale: it is skipped
+        own = np.where(coded, own, -(1 << 20))
+        band = len(coded)
+        for step, (y, x) in enumerate(PHASES):
+            c = level.at_phase(step, trunk, known)
+            linear = level.linear(step, k[:, :3].clamp(-LARGEST, LARGEST))
+            for group, out in ((level.luma, level.out_luma), (level.chroma, level.out_chroma)):
+                if not coded[group].any():
+                    continue
+                if group is level.chroma:
+                    c = level.from_luma(self._here(known, [*level.luma, *(m + band for m in level.luma)], y, x), c)
+                o = out(c)[0]
+                n = len(group)
+                scale = o[n:] + torch.from_numpy(own[group].astype(np.float32))[:, None, None]
+                index = ((scale - LOG2_SMALLEST * OUT) * (4 / OUT)).floor_().clamp_(0, SCALES - 1)
+                mean = (o[:n] * torch.from_numpy(gain[group].astype(np.float32))[:, None, None] * 2.0 ** -13 + 0.5).floor_()
+                if linear is not None:
+                    own_low = [j for j, m in enumerate(group) if m < 3]
+                    mean[own_low] += linear[0, [group[j] for j in own_low]]
+                values = self._symbols(coder, index, mean, None if given is None else given[group, y::2, x::2])
+                new = torch.from_numpy(values.astype(np.float32))
+                k[0, group, y::2, x::2] = new
+                known[0, [*group, *(m + band for m in group)], y::2, x::2] = signed_and_magnitude(self.features(new)[None])[0]
+
+    @staticmethod
+    def _here(known: Tensor, channels: list[int], y: int, x: int) -> Tensor:
+        return known[:, channels, y::2, x::2].contiguous(memory_format=torch.channels_last)
+
+    def _symbols(self, coder: Coder, index: Tensor, mean: Tensor, given: np.ndarray | None) -> np.ndarray:
+        """Code the symbols that are not skipped; the mean (in eighths) is an integer and one of 8 fractions."""
+        at = np.flatnonzero(index.numpy().reshape(-1))
+        scale = index.numpy().reshape(-1)[at].astype(np.int32)
+        eighths = mean.numpy().reshape(-1)[at].astype(np.int32) + 4
+        base = eighths >> 3
+        ids = self.tables.first[scale] + (((eighths & 7) * self.tables.fractions[scale]) >> 3)
+        values = np.zeros(index.numel(), np.int32)
+        wanted = None if given is None else given.reshape(-1)[at] - base
+        values[at] = coder.code(self.models, ids, wanted) + base
+        return values.reshape(tuple(index.shape))

@@ -1,0 +1,70 @@
+"""Integer tables of the coder, made once at export; they are weights, and no decoder ever makes them again.
+
+A table is a logistic of one deviation around one fraction of the mean, as frequencies that sum to 2^20, over
+the residuals -R..R with an escape symbol in front.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+TOTAL = 1 << 20
+SCALES = 47            #: scale indices; 0 is never coded (the symbol is zero)
+LOG2_SMALLEST = -3.5   #: log2 of the lower edge of scale index 0; an index is a quarter of an octave
+LOGISTIC = 1.8138
+FLOOR = 0.08           #: the deviation that training adds (entropy/prior.py)
+EIGHTHS = 8            #: means are known to an eighth of a step
+
+
+class Tables(NamedTuple):
+    """All tables in one: table i is frequencies[start[i]:start[i + 1]], escape first, then -R..R."""
+
+    frequencies: np.ndarray  #: uint32
+    start: np.ndarray        #: int32, one more than there are tables
+    first: np.ndarray        #: int32 per scale index: its first table
+    fractions: np.ndarray    #: int32 per scale index: how many fractions of the mean it tells apart (1, 2, 4, 8)
+
+    @property
+    def reach(self) -> np.ndarray:
+        """R of each table."""
+        return (np.diff(self.start) - 2) // 2
+
+
+def logistic(deviation: float, offset: float) -> np.ndarray:
+    """Frequencies of one table for a residual around `offset` (steps)."""
+    rate = LOGISTIC / deviation
+    # beyond R less than 2^-15 of the mass on each side: an escape costs some 30 bits
+    reach = max(1, int(np.ceil(10.4 / rate)))
+    edges = np.arange(-reach, reach + 2) - 0.5 - offset
+    # 1 / (1 + e^-x) by tanh: no overflow
+    mass = np.diff(0.5 + 0.5 * np.tanh(0.5 * edges * rate))
+    weights = np.concatenate(([max(1 - mass.sum(), 2.0 ** -18)], mass))
+    frequencies = np.maximum(1, np.floor(weights / weights.sum() * (TOTAL - len(weights)))).astype(np.int64)
+    frequencies[1 + np.argmax(mass)] += TOTAL - frequencies.sum()
+    return frequencies.astype(np.uint32)
+
+
+def join(tables: list[np.ndarray], first: list[int], fractions: list[int]) -> Tables:
+    start = np.cumsum([0, *map(len, tables)])
+    return Tables(np.concatenate(tables), start.astype(np.int32), np.array(first, np.int32), np.array(fractions, np.int32))
+
+
+def band_tables() -> Tables:
+    """The tables of the band coefficients: finer fractions of the mean where the scale is small."""
+    tables: list[np.ndarray] = []
+    first, fractions = [0], [1]
+    for index in range(1, SCALES):
+        deviation = float(np.hypot(FLOOR, 2.0 ** (LOG2_SMALLEST + (index + 0.5) / 4)))
+        count = 8 if deviation < 1 else 4 if deviation < 4 else 2 if deviation < 16 else 1
+        first.append(len(tables))
+        fractions.append(count)
+        width = EIGHTHS // count
+        tables += [logistic(deviation, (i * width + (width - 1) / 2) / EIGHTHS - 0.5) for i in range(count)]
+    return join(tables, first, fractions)
+
+
+def side_tables(mean: np.ndarray, deviation: np.ndarray) -> Tables:
+    """One table a side channel; the mean's rounded part is kept apart by the caller."""
+    tables = [logistic(float(s), float(m - np.round(m))) for m, s in zip(mean, deviation)]
+    return join(tables, list(range(len(tables))), [1] * len(tables))

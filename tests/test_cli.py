@@ -1,0 +1,426 @@
+"""The command line, with a stand-in for the codec behind it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import codec
+from codec import bitstream, cli
+from codec.errors import EXIT_CODES, DamagedError, TargetError, WeightsError
+
+ROOT = Path(__file__).parent.parent
+PIXELS = np.random.default_rng(2).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+class FakeApi(types.ModuleType):
+    """Stores raw pixels where the codec would store latents."""
+
+    def __init__(self) -> None:
+        super().__init__("codec.api")
+        self.calls: list[dict[str, object]] = []
+        self.error: BaseException | None = None
+
+    def _called(self, **values: object) -> None:
+        self.calls.append(values)
+        if self.error:
+            raise self.error
+
+    def encode(self, image: np.ndarray, quality: float = 75.0, **options: object) -> bytes:
+        self._called(quality=quality, **options)
+        height, width = image.shape[:2]
+        header = bitstream.Header.of(
+            width, height, quality, temperature=options["temperature"], seed=options["seed"]
+        )
+        return bitstream.write(header, [image.tobytes()], options["extras"])
+
+    def decode(self, data: bytes, **options: object) -> np.ndarray:
+        self._called(**options)
+        file = bitstream.read(data)
+        shape = file.header.height, file.header.width, 3
+        return np.frombuffer(file.tiles[0], np.uint8).reshape(shape)
+
+    def verify(self, data: bytes) -> None:
+        self._called()
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    fake = FakeApi()
+    monkeypatch.setitem(sys.modules, "codec.api", fake)
+    monkeypatch.setattr(codec, "api", fake, raising=False)
+    return fake
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(PIXELS).save("photo.png")
+    header = bitstream.Header.of(9, 6, 50)
+    Path("file.irc").write_bytes(bitstream.write(header, [PIXELS.tobytes()]))
+    return tmp_path
+
+
+class Streams:
+    """Standard input and output as a pipe would be."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+        self.raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(self.raw))
+
+
+def test_round_trip(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("sub").mkdir()
+    assert cli.main(["encode", "photo.png", "sub/a.irc"]) == 0
+    assert cli.main(["decode", "sub/a.irc"]) == 0
+    assert np.array_equal(np.asarray(Image.open("sub/a.png")), PIXELS)
+    assert sorted(os.listdir("sub")) == ["a.irc", "a.png"]
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("\n") == 2
+
+
+def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
+    options = ["--temperature", "0.5", "--seed", "3", "--device", "cpu"]
+    assert cli.main(["encode", *options, "photo.png"]) == 0
+    assert bitstream.read(Path("photo.irc").read_bytes()).header.temperature == 0.5
+    assert api.calls[0] == {
+        "quality": 75.0, "bpp": None, "size": None, "psnr": None,
+        "temperature": 0.5, "seed": 3, "extras": {}, "device": "cpu",
+    }  # fmt: skip
+    options = ["-f", "--temperature", "2", "--max-pixels", "99"]
+    assert cli.main(["decode", *options, "photo.irc", "new.png"]) == 0
+    assert api.calls[1] == {
+        "temperature": 2.0, "seed": None, "array": True, "device": "auto", "max_pixels": 99,
+    }  # fmt: skip
+
+
+def test_output_mode(api: FakeApi, folder: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        assert cli.main(["encode", "photo.png"]) == 0
+        assert stat.S_IMODE(os.stat("photo.irc").st_mode) == 0o640
+        os.chmod("photo.irc", 0o604)
+        assert cli.main(["encode", "-f", "photo.png"]) == 0
+        assert stat.S_IMODE(os.stat("photo.irc").st_mode) == 0o604
+    finally:
+        os.umask(before)
+
+
+def test_metadata_and_strip(api: FakeApi, folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "words"
+    Image.fromarray(PIXELS).save("meta.png", exif=exif)
+    assert cli.main(["encode", "meta.png"]) == 0
+    assert cli.main(["decode", "meta.irc", "out.png"]) == 0
+    assert Image.open("out.png").getexif()[0x010E] == "words"
+    assert cli.main(["decode", "--strip", "meta.irc", "bare.png"]) == 0
+    assert not Image.open("bare.png").getexif()
+    assert cli.main(["encode", "--strip", "meta.png", "bare.irc"]) == 0
+    assert bitstream.read(Path("bare.irc").read_bytes()).extras == {}
+
+
+def test_streams(api: FakeApi, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch, Path("photo.png").read_bytes())
+    assert cli.main(["encode", "-"]) == 0
+    coded = streams.raw.getvalue()
+    assert bitstream.read(coded).header.width == 9
+    streams = Streams(monkeypatch, coded)
+    assert cli.main(["decode", "-", "-"]) == 0
+    picture = Image.open(io.BytesIO(streams.raw.getvalue()))
+    assert picture.format == "PNG"
+    assert np.array_equal(np.asarray(picture), PIXELS)
+
+
+def test_json(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["encode", "--json", "photo.png"]) == 0
+    assert cli.main(["decode", "--json", "photo.irc", "new.png"]) == 0
+    assert cli.main(["info", "--json", "photo.irc", "file.irc"]) == 0
+    assert cli.main(["verify", "--json", "file.irc"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0]["output"] == "photo.irc"
+    assert rows[0]["bytes"] == os.path.getsize("photo.irc")
+    assert rows[1]["output"] == "new.png"
+    assert [row["quality"] for row in rows[2:4]] == [75.0, 50.0]
+    assert rows[4] == {"file": "file.irc", "ok": True}
+
+
+def test_info_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", "file.irc"]) == 0
+    out = capsys.readouterr().out
+    for word in ("file.irc", "width        9", "quality      50.0", "bpp", "DATA"):
+        assert word in out
+
+
+def test_one_bad_file_does_not_stop_the_others(
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["info", "missing.irc", "file.irc"]) == 3
+    assert cli.main(["verify", "photo.png", "file.irc"]) == 3
+    captured = capsys.readouterr()
+    assert "file.irc: ok" in captured.out
+    assert captured.err.splitlines() == [
+        "irc: missing.irc: no such file",
+        "irc: photo.png: not an .irc file",
+    ]
+
+
+def damaged(edit: Callable[[bytes], bytes]) -> Callable[[], object]:
+    return lambda: Path("file.irc").write_bytes(edit(Path("file.irc").read_bytes()))
+
+
+def put(name: str, data: bytes = b"") -> Callable[[], object]:
+    return lambda: Path(name).write_bytes(data)
+
+
+def huge() -> None:
+    header = bitstream.Header.of(2**31 - 1, 2**31 - 1, 50)
+    Path("file.irc").write_bytes(bitstream.write(header, [b""]))
+
+
+def nothing() -> None:
+    """Leave the folder as it is."""
+
+
+BAD: dict[str, tuple[Callable[[], object], str, int, str]] = {
+    "q 101": (nothing, "encode photo.png -q 101", 2, "0..100"),
+    "q nan": (nothing, "encode photo.png -q nan", 2, "0..100"),
+    "q word": (nothing, "encode photo.png -q best", 2, "not a number"),
+    "bpp inf": (nothing, "encode photo.png --bpp inf", 2, "finite"),
+    "bpp 0": (nothing, "encode photo.png --bpp 0", 2, "above 0"),
+    "size 0": (nothing, "encode photo.png --size 0", 2, "1 or more"),
+    "temperature": (nothing, "encode photo.png --temperature 2.1", 2, "0..2"),
+    "seed": (nothing, "encode photo.png --seed 65536", 2, "0..65535"),
+    "two targets": (nothing, "encode photo.png --bpp 1 -q 5", 2, "not allowed"),
+    "abbreviated": (nothing, "encode photo.png --qual 5", 2, "unrecognized"),
+    "device": (nothing, "encode photo.png --device tpu", 2, "tpu"),
+    "no command": (nothing, "", 2, "COMMAND"),
+    "json and stream": (nothing, "encode photo.png - --json", 2, "--json"),
+    "missing": (nothing, "encode missing.png", 3, "no such file"),
+    "missing in no folder": (nothing, "encode a/b/missing.png", 3, "no such file"),
+    "no name": (nothing, "encode .", 3, "directory"),
+    "directory": (lambda: os.mkdir("d"), "encode d", 3, "directory"),
+    "irc directory": (lambda: os.mkdir("d"), "info d", 3, "directory"),
+    "empty image": (put("e.png"), "encode e.png", 3, "empty"),
+    "empty irc": (put("e.irc"), "decode e.irc", 3, "empty"),
+    "no image": (put("e.png", b"text"), "encode e.png", 3, "not an image"),
+    "no irc": (nothing, "decode photo.png x.png", 3, "not an .irc file"),
+    "endless": (nothing, "info /dev/zero", 3, "not an .irc file"),
+    "too many pixels": (nothing, "encode photo.png --max-pixels 53", 3, "limit of 53"),
+    "too many in irc": (huge, "decode file.irc", 3, "limit"),
+    "newer": (damaged(lambda d: d[:8] + b"\x09" + d[9:]), "decode file.irc", 3, "newer irc"),
+    "suffix": (nothing, "decode file.irc out.xyz", 3, ".xyz"),
+    "truncated": (damaged(lambda d: d[:-1]), "decode file.irc", 4, "truncated"),
+    "truncated info": (damaged(lambda d: d[:50]), "info file.irc", 4, "truncated"),
+    "flipped": (damaged(lambda d: d[:60] + b"\0\0" + d[62:]), "verify file.irc", 4, "CRC"),
+    "exists": (put("photo.irc"), "encode photo.png", 1, "-f overwrites"),
+    "no folder": (nothing, "encode photo.png a/b.irc", 1, "no such folder"),
+    "output is a folder": (lambda: os.mkdir("d"), "encode photo.png d", 1, "directory"),
+    "input is output": (nothing, "encode -f photo.png photo.png", 1, "input itself"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(
+    case: str, api: FakeApi, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    prepare, line, code, message = BAD[case]
+    prepare()
+    before = sorted(os.listdir())
+    assert cli.main(line.split()) == code
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert captured.err.startswith("irc")
+    assert captured.err.count("\n") == 1
+    assert sorted(os.listdir()) == before
+
+
+ERRORS: dict[str, tuple[BaseException, int, str]] = {
+    "weights": (WeightsError("weights 01020304 are missing"), 5, "01020304"),
+    "target": (TargetError("the nearest is 0.2 bpp", 0.2), 6, "nearest is 0.2"),
+    "damaged": (DamagedError("checksum differs"), 4, "checksum"),
+    "memory": (MemoryError(), 1, "not enough memory"),
+    "bug": (RuntimeError("two\nlines"), 1, "RuntimeError: two lines"),
+    "interrupt": (KeyboardInterrupt(), 130, "interrupted"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+@pytest.mark.parametrize("line", ["encode photo.png", "decode file.irc", "verify file.irc"])
+def test_errors_of_the_codec(
+    case: str, line: str, api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.error, code, message = ERRORS[case]
+    before = sorted(os.listdir())
+    assert cli.main(line.split()) == code
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"irc: {line.split()[1]}: ")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert sorted(os.listdir()) == before
+
+
+def test_debug_shows_the_traceback(
+    api: FakeApi,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IRC_DEBUG", "1")
+    api.error = RuntimeError("here")
+    assert cli.main(["verify", "file.irc"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def refuse(error: BaseException) -> Callable[..., None]:
+    def raising(*_: object, **__: object) -> None:
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "code"),
+    [
+        ("os.fsync", OSError(28, "No space left on device"), 1),
+        ("os.replace", OSError(5, "Input/output error"), 1),
+        ("tempfile.mkstemp", PermissionError(13, "Permission denied"), 1),
+        ("os.fsync", KeyboardInterrupt(), 130),
+        ("os.fsync", SystemExit(143), 143),
+    ],
+)
+def test_nothing_is_left_half_written(
+    function: str,
+    error: BaseException,
+    code: int,
+    api: FakeApi,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("photo.irc").write_bytes(b"old")
+    before = sorted(os.listdir())
+    monkeypatch.setattr(function, refuse(error))
+    assert cli.main(["encode", "-f", "photo.png"]) == code
+    assert sorted(os.listdir()) == before
+    assert Path("photo.irc").read_bytes() == b"old"
+    if isinstance(error, OSError):
+        assert "irc: photo.png: cannot write photo.irc: " in capsys.readouterr().err
+
+
+def test_sigterm_unwinds(api: FakeApi, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("os.fsync", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    before = sorted(os.listdir())
+    assert cli.main(["encode", "photo.png"]) == 143
+    assert sorted(os.listdir()) == before
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_full_disk(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["encode", "photo.png", "/dev/full"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_unwritable_folder(
+    api: FakeApi,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The permission bits themselves do not stop root, who may be running this.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert cli.main(["encode", "photo.png"]) == 1
+    assert "not writable" in capsys.readouterr().err
+    assert api.calls == []
+
+
+def test_odd_file_names(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"a\nb\xff\x1b.irc")
+    assert cli.main(["info", name]) == 3
+    assert capsys.readouterr().err == "irc: a\\nb\\xff\\x1b.irc: no such file\n"
+
+
+def test_notes(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(PIXELS[..., 0]).save("grey.png")
+    assert cli.main(["encode", "grey.png"]) == 0
+    assert capsys.readouterr().err == "irc: grey.png: note: grey image stored as RGB\n"
+
+
+def test_exit_codes_are_declared_once() -> None:
+    assert [entry.code for entry in EXIT_CODES] == list(range(7))
+
+
+@pytest.mark.parametrize("text", [cli.man_page, cli.options_table])
+def test_every_option_is_documented(text: Callable[[], str]) -> None:
+    page = text().replace("\\-", "-")
+    for option in cli.OPTIONS:
+        for flag in option.flags:
+            assert flag in page
+
+
+@pytest.mark.parametrize("command", [c.name for c in cli.COMMANDS])
+def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    for option in cli.OPTIONS:
+        if command in option.commands:
+            assert option.flags[-1] in out
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "--version", "--man", "encode --help", "info file.irc"]
+)
+def test_starts_without_heavy_modules(folder: Path, line: str) -> None:
+    program = (
+        "import sys; from codec.cli import main; code = main(sys.argv[1:]); "
+        "heavy = {'torch', 'numpy', 'PIL'} & set(sys.modules); "
+        "sys.exit(code or ', '.join(heavy) or 0)"
+    )
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *line.split()],
+        env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_module_and_broken_pipe(folder: Path) -> None:
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "codec", "info", "file.irc"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        command, env=env, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_flipped_header_is_never_a_crash(
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(Path("file.irc").read_bytes())
+    struct.pack_into(">I", data, 17, 2**32 - 1)
+    Path("file.irc").write_bytes(data)
+    assert cli.main(["decode", "file.irc"]) == 4
+    assert "HEAD" in capsys.readouterr().err
