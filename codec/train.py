@@ -36,10 +36,12 @@ class Settings:
     """Everything that a run depends on; an unknown key in a settings file is an error."""
 
     minutes: float = 60.0          # the whole run; the schedule fits it
+    max_steps: int = 0             # if not 0, the run and its schedule are this many steps instead
     crops: int = 8                 # a batch; small, since early steps are worth more than smooth ones
     size: int = 128                # side of a crop, a multiple of 32
     rescale: float = 0.5           # share of crops that are first reduced by a random factor of 1 to 2
     learning_rate: float = 1e-3    # 5e-4 was worse for the band-wise model
+    table_rate: float = 10.0       # times that for steps and scales: Adam moves each by at most the rate a step
     warmup: int = 100              # steps
     clip: float = 2.0              # gradient norm
     couplings_from: float = 0.45   # share of the run on fixed wavelet bands: a step there costs half
@@ -55,6 +57,10 @@ class Settings:
     save_minutes: float = 3.0
     valid_minutes: float = 15.0    # between evaluations, with true rounding
     valid_photos: int = 8
+
+
+#: parameters that are tables over qualities or channels, not networks
+TABLES = ("log_gain", "side_log_gain", "prior.side_mean", "prior.side_scale")
 
 
 def photos(folders: list[Path]) -> list[np.ndarray]:
@@ -160,7 +166,10 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
     if rank:
         crops.random = np.random.default_rng((settings.seed, rank))
     held_out = photos([valid])[:: max(1, len(photos([valid])) // settings.valid_photos)] if valid else []
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
+    fast = [p for name, p in model.named_parameters() if name in TABLES]
+    slow = [p for name, p in model.named_parameters() if name not in TABLES]
+    optimiser = torch.optim.Adam([{"params": slow, "times": 1.0}, {"params": fast, "times": settings.table_rate}],
+                                 lr=settings.learning_rate, betas=(0.9, 0.99))
     average = {k: v.clone() for k, v in model.state_dict().items()}
     step, before = 0, 0.0
     path = out / "checkpoint.pt"
@@ -200,12 +209,12 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
                         "settings": dataclasses.asdict(settings)})
 
     with contextlib.suppress(KeyboardInterrupt):
-        while (now := minutes()) < settings.minutes:
+        while (done := (step / settings.max_steps if settings.max_steps else minutes() / settings.minutes)) < 1:
             # one step
-            done = now / settings.minutes
+            now = minutes()
             rate = settings.learning_rate * min(1, (step + 1) / settings.warmup)
             for group in optimiser.param_groups:
-                group["lr"] = rate * (0.49 * (1 + math.cos(math.pi * done)) + 0.02)
+                group["lr"] = group["times"] * rate * (0.49 * (1 + math.cos(math.pi * done)) + 0.02)
             model.f.couplings = done >= settings.couplings_from
             x, q = (t.to(device) for t in crops.batch(settings.crops))
             with torch.autocast(device.type, torch.bfloat16, enabled=low):
@@ -236,7 +245,7 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
             if held_out and rank == 0 and now - evaluated >= settings.valid_minutes:
                 evaluated = now
                 report(model, average, held_out, step, out)
-    checkpoint(min(minutes(), settings.minutes) if ranks == 1 else settings.minutes)
+    checkpoint(minutes())
     if held_out and rank == 0:
         report(model, average, held_out, step, out)
     if ranks > 1:

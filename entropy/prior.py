@@ -37,7 +37,7 @@ class Prior(nn.Module):
         self.config = config
         self.graph = Graph(config)
         self.side_mean = nn.Parameter(torch.zeros(config.side))
-        self.side_scale = nn.Parameter(torch.zeros(config.side))
+        self.side_scale = nn.Parameter(torch.full((config.side,), -2.0))  # nearly free until it is worth bits
 
     def side_deviation(self) -> Tensor:
         return F.softplus(self.side_scale) + FLOOR

@@ -1,0 +1,136 @@
+"""Rate-distortion curves as PNG or SVG: measured ones solid, published ones dashed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bench.curves import Curve
+from bench.errors import BenchError
+
+__all__ = ["COLOURS", "FORMATS", "draw", "spread"]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colours, told apart by colour-blind readers; yellow is too faint on white."""
+
+FORMATS = (".png", ".svg")
+
+_MARKERS = ("o", "s", "^", "D", "v")
+_LABEL_POINTS = 9.0
+
+
+def draw(
+    curves: Sequence[Curve],
+    out: Path,
+    *,
+    title: str = "",
+    max_bpp: float | None = None,
+) -> None:
+    """Draw curves into a file, each labelled at its end.
+
+    With `max_bpp`, points of a higher rate are left out. Published curves are dashed, hollow
+    and say that they are published.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise BenchError(f"{out}: a plot is written as {' or '.join(FORMATS)}")
+    shown = [(curve, _points(curve, max_bpp)) for curve in curves]
+    for curve, points in shown:
+        if not points:
+            raise BenchError(f"{curve.key} has no point to draw")
+    if not shown:
+        raise BenchError("there is no curve to draw")
+
+    # text stays text in an SVG, and the same curves make the same file
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "irc-bench"}):
+        figure = Figure(figsize=(9, 6), layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        axes = figure.add_subplot()
+        for index, (curve, points) in enumerate(shown):
+            colour, marker = _style(index)
+            axes.plot(
+                [bpp for bpp, _ in points],
+                [psnr for _, psnr in points],
+                color=colour,
+                linestyle="--" if curve.published else "-",
+                linewidth=1.3 if curve.published else 2.0,
+                marker=marker,
+                markersize=4,
+                markerfacecolor="white" if curve.published else colour,
+            )
+        axes.set_xlabel("bits per pixel")
+        axes.set_ylabel("PSNR over RGB (dB)")
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        if title:
+            axes.set_title(title)
+        figure.draw_without_rendering()  # fixes the limits that the labels are placed by
+
+        ends = [points[-1] for _, points in shown]
+        low, high = axes.get_ylim()
+        line = 1.25 * _LABEL_POINTS * figure.dpi / 72
+        gap = line / axes.get_window_extent().height * (high - low)
+        heights = spread([psnr for _, psnr in ends], gap)
+        right = max(bpp for bpp, _ in ends)
+        for index, ((curve, _), (bpp, psnr), height) in enumerate(
+            zip(shown, ends, heights, strict=True)
+        ):
+            label = f"{curve.label} (published)" if curve.published else curve.label
+            axes.annotate(
+                label,
+                xy=(bpp, psnr),
+                xytext=(right + 0.03 * right, height),
+                color=_style(index)[0],
+                fontsize=_LABEL_POINTS,
+                verticalalignment="center",
+                annotation_clip=False,
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": _style(index)[0],
+                    "linewidth": 0.6,
+                    "linestyle": ":",
+                },
+            )
+        axes.set_ylim(min(low, min(heights) - gap), max(high, max(heights) + gap))
+        svg = out.suffix.lower() == ".svg"
+        canvas.print_figure(
+            out,
+            format="svg" if svg else "png",
+            dpi=150,
+            bbox_inches="tight",
+            metadata={"Date": None} if svg else None,
+        )
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Move heights apart until each is at least `gap` from the next, keeping their order."""
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    # labels that push each other share a block, which is centred on what it labels
+    blocks: list[tuple[list[int], float]] = []
+    for index in order:
+        members, centre = [index], heights[index]
+        while blocks:
+            below, below_centre = blocks[-1]
+            room = gap * (len(below) + len(members)) / 2
+            if centre - below_centre >= room:
+                break
+            members = below + members
+            centre = sum(heights[member] for member in members) / len(members)
+            blocks.pop()
+        blocks.append((members, centre))
+    result = [0.0] * len(heights)
+    for members, centre in blocks:
+        for place, member in enumerate(members):
+            result[member] = centre + gap * (place - (len(members) - 1) / 2)
+    return result
+
+
+def _points(curve: Curve, max_bpp: float | None) -> list[tuple[float, float]]:
+    points = zip(curve.bpp, curve.psnr, strict=True)
+    return [point for point in points if max_bpp is None or point[0] <= max_bpp]
+
+
+def _style(index: int) -> tuple[str, str]:
+    """Return a colour and a marker; the marker changes when the colours come round again."""
+    return COLOURS[index % len(COLOURS)], _MARKERS[index // len(COLOURS) % len(_MARKERS)]

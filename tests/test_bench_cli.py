@@ -1,0 +1,448 @@
+"""irc-bench as it is used: measuring, resuming, comparing, drawing, and what goes wrong."""
+
+import json
+import os
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("scipy")
+
+from bench import cli, generations, rd
+from bench.cli import main
+from bench.codecs import CODECS, PillowCodec, open_codec
+from bench.errors import BenchError
+from bench.generations import run_generations, schedules
+from bench.images import read_image, write_json
+
+SETTINGS = ["--settings", "10,30,60,90"]
+
+
+def picture(seed, height=32, width=48):
+    """A picture with a gradient and some texture."""
+    y, x = np.mgrid[:height, :width]
+    texture = np.random.default_rng(seed).integers(0, 40, (height, width, 3))
+    planes = np.stack([4 * x, 6 * y, 2 * x + 3 * y], -1)
+    return np.clip(planes + texture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "photos"
+    path.mkdir()
+    for seed in range(3):
+        Image.fromarray(picture(seed)).save(path / f"{seed}.png")
+    (path / "notes.txt").write_text("no image")
+    return path
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "rd.json"
+
+
+class Faulty:
+    """JPEG that raises what it is given to raise at its n-th encoding."""
+
+    def __init__(self, at, error):
+        self._jpeg = open_codec("jpeg")
+        self._left = at
+        self._error = error
+
+    def __getattr__(self, name):
+        return getattr(self._jpeg, name)
+
+    def encode(self, image, setting):
+        self._left -= 1
+        if self._left == 0:
+            raise self._error
+        return self._jpeg.encode(image, setting)
+
+
+def plant(monkeypatch, codec):
+    monkeypatch.setitem(CODECS, "jpeg", lambda: codec)
+
+
+def test_rd_of_one_codec_is_in_compressais_form(folder, out):
+    assert main(["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]) == 0
+    curve = json.loads(out.read_text())
+    assert curve["name"] == "jpeg"
+    assert "4:2:0" in curve["description"]
+    results = curve["results"]
+    for key in ("bpp", "psnr-rgb", "psnr-y", "encoding_time", "decoding_time"):
+        assert len(results[key]) == 4
+    assert results["bpp"] == sorted(results["bpp"])
+    assert curve["images"] == ["0.png", "1.png", "2.png"]
+    assert len(curve["rows"]) == 12
+    assert curve["runs"][0]["command"].startswith("irc-bench rd ")
+    assert curve["runs"][0]["machine"]["cores"]
+
+    # the averages by hand
+    image = picture(1)
+    codec = open_codec("jpeg")
+    data = codec.encode(image, 30)
+    row = next(r for r in curve["rows"] if (r["image"], r["setting"]) == ("1.png", 30))
+    assert row["bytes"] == row["file_bytes"] == len(data)
+    assert row["bpp"] == 8 * len(data) / (32 * 48)
+    mean_square = np.mean((image.astype(float) - codec.decode(data)) ** 2)
+    assert row["psnr-rgb"] == pytest.approx(10 * np.log10(255**2 / mean_square))
+    at = results["setting"].index(30)
+    psnrs = [r["psnr-rgb"] for r in curve["rows"] if r["setting"] == 30]
+    assert results["psnr-rgb"][at] == pytest.approx(np.mean(psnrs))
+
+
+def test_rd_resumes(folder, out, capsys):
+    command = ["rd", str(folder), "--codecs", "jpeg", "--out", str(out)]
+    assert main([*command, "--settings", "10,30"]) == 0
+    before = json.loads(out.read_text())["rows"]
+    assert main([*command, *SETTINGS]) == 0
+    assert "6 measured, 6 kept" in capsys.readouterr().err
+    curve = json.loads(out.read_text())
+    assert len(curve["rows"]) == 12
+    assert all(row in curve["rows"] for row in before)  # times and all
+    assert len(curve["runs"]) == 2
+
+    # another codec joins the file; the first stays as it was
+    assert main([*command[:3], "webp", *command[4:], *SETTINGS]) == 0
+    curves = json.loads(out.read_text())["curves"]
+    assert [c["name"] for c in curves] == ["jpeg", "webp"]
+    assert curves[0]["rows"] == curve["rows"]
+
+
+def test_a_changed_image_is_measured_again(folder, out, capsys):
+    command = ["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]
+    assert main(command) == 0
+    Image.fromarray(picture(9)).save(folder / "1.png")
+    assert main(command) == 0
+    assert "4 measured, 8 kept" in capsys.readouterr().err
+    assert len(json.loads(out.read_text())["rows"]) == 12
+
+
+def test_rows_that_do_not_belong_together_are_refused(folder, out, capsys):
+    command = ["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]
+    assert main(command) == 0
+    whole = out.read_text()
+    out.write_text(whole.replace("libjpeg", "otherjpeg"))
+    assert main(command) == 2
+    assert "otherjpeg" in capsys.readouterr().err
+    out.write_text(whole)
+    (folder / "2.png").unlink()
+    assert main(command) == 2
+    assert "rows of 2.png" in capsys.readouterr().err
+    assert out.read_text() == whole
+    out.write_text('{"name": "jpeg", "results": {"bpp": [], "psnr": []}}')
+    assert main(command) == 2
+    assert "cannot be resumed" in capsys.readouterr().err
+
+
+def test_an_unreadable_image_is_named_and_skipped(folder, out, capsys):
+    (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60])
+    assert main(["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]) == 1
+    messages = capsys.readouterr().err
+    assert "unreadable: 1.png" in messages
+    assert "1 unreadable, 0 failed" in messages
+    curve = json.loads(out.read_text())
+    assert curve["images"] == ["0.png", "2.png"]
+    assert "1.png" in curve["unreadable"]
+
+
+def test_deep_images_are_refused(tmp_path):
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.full((8, 8), 30000, np.uint16)).save(path)
+    with pytest.raises(ValueError, match="only 8-bit"):
+        read_image(path)
+
+
+class Panic(BaseException):
+    """Like a panic from Rust, no Exception."""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of luck"), Panic("out of luck")])
+def test_a_codec_that_fails_on_one_image(folder, out, capsys, monkeypatch, error):
+    plant(monkeypatch, Faulty(6, error))
+    command = ["rd", str(folder), "--codecs", "jpeg,webp", *SETTINGS, "--out", str(out)]
+    assert main(command) == 1
+    assert "failed: jpeg at 30, 1.png" in capsys.readouterr().err
+    jpeg, webp = json.loads(out.read_text())["curves"]
+    assert len(jpeg["rows"]) == 11
+    assert [f["image"] for f in jpeg["failures"]] == ["1.png"]
+    # every point is a mean over the same images
+    assert jpeg["images"] == ["0.png", "2.png"]
+    assert jpeg["left_out"] == {"1.png": "measured at 3 of 4 settings"}
+    assert webp["images"] == ["0.png", "1.png", "2.png"]
+
+    # it is tried again, and a success ends the failure
+    assert main(command) == 0
+    jpeg = json.loads(out.read_text())["curves"][0]
+    assert (len(jpeg["rows"]), jpeg["failures"]) == (12, [])
+
+
+def test_an_interrupt_keeps_what_was_measured(folder, out, capsys, monkeypatch):
+    plant(monkeypatch, Faulty(7, KeyboardInterrupt()))
+    command = ["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]
+    assert main(command) == 130
+    assert "interrupted" in capsys.readouterr().err
+    curve = json.loads(out.read_text())
+    assert len(curve["rows"]) == 6
+    assert curve["images"] == ["0.png"]
+    assert main(command) == 0
+    assert "6 measured, 6 kept" in capsys.readouterr().err
+
+
+def test_a_full_disk_keeps_the_last_whole_file(folder, out, capsys, monkeypatch):
+    real = os.fsync
+    calls = []
+
+    def full(handle):
+        calls.append(handle)
+        if len(calls) > 2:
+            raise OSError(28, "No space left on device")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert len(json.loads(out.read_text())["rows"]) == 4
+    assert [path.name for path in out.parent.iterdir() if path.is_file()] == ["rd.json"]
+
+
+def test_lossless_makes_no_point():
+    rows = [
+        {
+            "image": "a",
+            "setting": setting,
+            "bpp": setting / 10,
+            "psnr-rgb": psnr,
+            "psnr-y": psnr,
+            "encoding_time": 1.0,
+            "decoding_time": 1.0,
+        }
+        for setting, psnr in ((1, 30.0), (2, None))
+    ]
+    results, images, left_out = rd.averages(rows)
+    assert results["setting"] == [1]
+    assert images == ["a"]
+    assert "lossless" in left_out["setting 2"]
+    assert "ms-ssim-rgb" not in results
+
+
+@pytest.mark.parametrize(
+    ("extra", "why"),
+    [
+        (["--codecs", "gif"], "no codec is called 'gif'"),
+        (["--codecs", "jpeg", "--settings", "webp=3"], "not among the codecs"),
+        (["--codecs", "jpeg", "--settings", "low"], "not a list of numbers"),
+    ],
+)
+def test_wrong_questions(folder, out, capsys, extra, why):
+    assert main(["rd", str(folder), *extra, "--out", str(out)]) == 2
+    assert why in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_folders_without_images(tmp_path, out, capsys):
+    for path, why in ((tmp_path, "holds no images"), (tmp_path / "no", "is not a folder")):
+        for command in ("rd", "generations"):
+            assert main([command, str(path), "--codecs", "jpeg", "--out", str(out)]) == 2
+            assert why in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_missing_codec_is_named(folder, out, capsys, monkeypatch):
+    monkeypatch.setattr(
+        cli, "open_codecs", lambda names: ([open_codec("jpeg")], {"avif": "not built in"})
+    )
+    command = ["rd", str(folder), *SETTINGS, "--out", str(out)]
+    assert main([*command, "--codecs", "jpeg,avif"]) == 1
+    assert "avif is missing: not built in" in capsys.readouterr().err
+    assert json.loads(out.read_text())["missing"] == {"avif": "not built in"}
+    assert main(command) == 0  # nobody asked for it by name
+    assert "avif is missing" in capsys.readouterr().err
+
+
+def test_settings_of_one_codec_overrule_those_of_all():
+    given = ["webp=5,6", "1,2"]
+    assert cli._settings(given, ["jpeg", "webp"]) == {"jpeg": [1, 2], "webp": [5, 6]}
+
+
+def write_curve(path, name, bpp, psnr, key="psnr-rgb"):
+    write_json(path, {"name": name, "description": "", "results": {"bpp": bpp, key: psnr}})
+
+
+BPP = [0.2, 0.4, 0.8, 1.6]
+PSNR = [29.0, 32.0, 35.0, 38.0]
+
+
+def test_bdrate_of_measured_curves(tmp_path, capsys):
+    write_curve(tmp_path / "a.json", "ours", [0.8 * rate for rate in BPP], PSNR)
+    write_curve(tmp_path / "b.json", "theirs", BPP, PSNR, key="psnr")
+    files = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert main(["bdrate", *files, "--anchor", "theirs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "29.5-36.5 dB" in lines[1]
+    assert lines[2].split()[:3] == ["ours", "-20.00", "(29.50-36.50"]
+    assert "-20.00 (29.00-38.00 dB)" in lines[2]
+    assert main(["bdrate", *files, "--anchor", "nobody"]) == 2
+    assert "no curve is called 'nobody'" in capsys.readouterr().err
+
+
+def test_bdrate_of_published_curves(capsys):
+    command = ["bdrate", "--anchor", "bpg444", "--published", "webp,vtm", "--band", "29.5", "36.5"]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("webp (published)")
+    assert "+45.85 (29.50-36.50 dB)" in lines[2]
+    assert "-21.39 (29.50-36.50 dB)" in lines[3]
+
+
+def test_bdrate_refuses(tmp_path, capsys):
+    write_curve(tmp_path / "short.json", "short", BPP[:3], PSNR[:3])
+    assert main(["bdrate", str(tmp_path / "short.json")]) == 1
+    captured = capsys.readouterr()
+    assert "short: refused: the curve has 3 points" in captured.err
+    assert captured.out.splitlines()[2].split() == ["short", "-", "-"]
+
+
+def test_bdrate_warns_of_other_images(tmp_path, capsys):
+    curve = {"name": "ours", "results": {"bpp": BPP, "psnr-rgb": PSNR}}
+    kodak = [f"kodim{number:02}.png" for number in range(1, 25)]
+    write_json(tmp_path / "a.json", {**curve, "images": kodak})
+    assert main(["bdrate", str(tmp_path / "a.json")]) == 0
+    assert capsys.readouterr().err == ""
+    write_json(tmp_path / "a.json", {**curve, "images": kodak[:2]})
+    assert main(["bdrate", str(tmp_path / "a.json")]) == 0
+    assert "its 2 images are not the 24 of bpg444" in capsys.readouterr().err
+
+
+def test_bdrate_of_a_name_that_is_both(tmp_path, capsys):
+    write_curve(tmp_path / "a.json", "jpeg", BPP, PSNR)
+    assert main(["bdrate", str(tmp_path / "a.json"), "--anchor", "jpeg"]) == 2
+    assert "measured:jpeg" in capsys.readouterr().err
+    assert main(["bdrate", str(tmp_path / "a.json"), "--anchor", "measured:jpeg"]) == 0
+    # one name in two files
+    write_curve(tmp_path / "b.json", "jpeg", BPP, PSNR)
+    files = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert main(["bdrate", *files, "--anchor", "jpeg@a"]) == 0
+    assert "jpeg@b" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": 1}', '{"curves": [3]}', "\x00"])
+def test_files_that_hold_no_curves(tmp_path, capsys, text):
+    (tmp_path / "a.json").write_text(text)
+    assert main(["bdrate", str(tmp_path / "a.json")]) == 2
+    assert "a.json" in capsys.readouterr().err
+
+
+def test_generations_by_hand():
+    codec = open_codec("jpeg")
+    image = picture(0)
+    rows = run_generations(codec, image, (50, 80), 4)
+    assert [row.setting for row in rows] == [50, 80, 50, 80]
+    pixels = image
+    for row in rows:
+        data = codec.encode(pixels, row.setting)
+        pixels = codec.decode(data)
+        assert row.bytes == len(data)
+    assert rows[0].psnr_first is None
+    assert rows[0].same_bytes_as_first
+    assert not rows[1].same_bytes_as_first
+    assert rows[1].same_bytes_as_first_at_setting
+    assert rows[3].psnr_original <= rows[0].psnr_original + 1
+
+
+def test_schedules():
+    assert schedules([1, 2], alternate=False) == [(1,), (2,)]
+    assert schedules([1, 2], alternate=True) == [(1,), (2,), (1, 2)]
+    assert schedules([1], alternate=True) == [(1,)]
+    with pytest.raises(ValueError, match="at least one"):
+        run_generations(open_codec("jpeg"), picture(0), (), 3)
+
+
+def test_generations_command(folder, out, capsys):
+    (folder / "1.png").write_bytes(b"broken")
+    command = ["generations", str(folder), "--codecs", "jpeg", "--settings", "50,80"]
+    command += ["--alternate", "--generations", "5", "--out", str(out)]
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert "unreadable: 1.png" in captured.err
+    assert "50/80" in captured.out
+    document = json.loads(out.read_text())
+    assert [series["schedule"] for series in document["series"]] == [[50], [80], [50, 80]]
+    for series in document["series"]:
+        assert sorted(series["images"]) == ["0.png", "2.png"]
+        assert [mean["generation"] for mean in series["means"]] == [1, 2, 3, 4, 5]
+        assert series["means"][0]["same_bytes_as_first"] == 2
+        assert series["means"][0]["identical_to_first"] == 2
+
+    before = out.read_text()
+    assert main(command) == 2  # a finished file is not overwritten
+    assert "is there already" in capsys.readouterr().err
+    assert out.read_text() == before
+
+
+def test_generations_of_a_failing_codec(folder, out):
+    codec = Faulty(4, RuntimeError("out of luck"))
+    document, outcome = generations.measure_generations(
+        folder, [codec], {"jpeg": [(50,)]}, 3, out, report=lambda text: None
+    )
+    assert sorted(document["series"][0]["images"]) == ["0.png", "2.png"]
+    assert len(outcome.failures) == 1
+    assert "1.png" in outcome.failures[0]
+
+
+def test_plot(tmp_path):
+    pytest.importorskip("matplotlib")
+    write_curve(tmp_path / "a.json", "ours", BPP, PSNR)
+    command = ["plot", str(tmp_path / "a.json"), "--published", "bpg444,vtm", "--out"]
+    svg, png = tmp_path / "x.svg", tmp_path / "x.png"
+    assert main([*command, str(svg), "--max-bpp", "2", "--title", "Kodak"]) == 0
+    text = svg.read_text()
+    assert ">ours<" in text
+    assert "VTM (published)" in text
+    assert "stroke-dasharray" in text
+    first = svg.read_bytes()
+    assert main([*command, str(svg), "--max-bpp", "2", "--title", "Kodak"]) == 0
+    assert svg.read_bytes() == first
+    assert main([*command, str(png)]) == 0
+    with Image.open(png) as image:
+        assert image.width > 500
+
+
+def test_plots_that_cannot_be(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["plot", "--out", str(tmp_path / "x.svg")]) == 2
+    assert "no curve" in capsys.readouterr().err
+    assert main(["plot", "--published", "vtm", "--out", str(tmp_path / "x.gif")]) == 2
+    assert ".png or .svg" in capsys.readouterr().err
+    command = ["plot", "--published", "vtm", "--max-bpp", "0", "--out", str(tmp_path / "x.svg")]
+    assert main(command) == 2
+    assert "no point" in capsys.readouterr().err
+
+
+def test_labels_are_spread():
+    pytest.importorskip("matplotlib")
+    from bench.plot import spread
+
+    assert spread([3.0, 1.0], 1.0) == [3.0, 1.0]
+    heights = spread([1.0, 1.1, 1.05, 5.0, 1.9], 0.5)
+    ordered = sorted(heights)
+    assert all(b - a >= 0.5 - 1e-9 for a, b in pairwise(ordered))
+    assert heights[0] < heights[2] < heights[1] < heights[4] < heights[3]
+
+
+def test_write_json_is_all_or_nothing(tmp_path):
+    path = tmp_path / "x.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_protocol_is_met():
+    codec = open_codec("jpeg")
+    assert isinstance(codec, PillowCodec)
+    with pytest.raises(BenchError):
+        open_codec("")

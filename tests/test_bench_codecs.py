@@ -1,0 +1,186 @@
+"""Metrics against second implementations, and the codecs behind their protocol."""
+
+import builtins
+import math
+import struct
+import sys
+import types
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from bench import codecs, metrics
+from bench.codecs import CODECS, coded_picture_bytes, open_codec, open_codecs
+from bench.errors import BenchError, CodecMissing
+
+
+def picture(height=40, width=56):
+    """A smooth picture with an edge in it."""
+    y, x = np.mgrid[:height, :width]
+    planes = [128 + 90 * np.sin(x / 9), 128 + 90 * np.cos(y / 7), 3 * x + (y > 20) * 60]
+    return np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
+
+
+def noisy(image, seed=1):
+    noise = np.random.default_rng(seed).integers(-9, 10, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def test_psnr_of_known_errors():
+    black = np.zeros((4, 4, 3), np.uint8)
+    grey = np.full((4, 4, 3), 16, np.uint8)
+    expected = 20 * math.log10(255 / 16)
+    assert metrics.psnr(black, grey) == pytest.approx(expected)
+    assert metrics.psnr(grey, black) == pytest.approx(expected)
+    assert metrics.psnr_y(black, grey) == pytest.approx(expected)
+    assert metrics.psnr(black, black) == math.inf
+    red = black.copy()
+    red[..., 0] = 16
+    assert metrics.psnr(black, red) == pytest.approx(expected + 10 * math.log10(3))
+    assert metrics.psnr_y(black, red) == pytest.approx(expected - 20 * math.log10(0.299))
+
+
+def test_psnr_y_against_pillows_luma():
+    image = picture()
+    other = noisy(image)
+    lumas = [np.asarray(Image.fromarray(x).convert("L"), float) for x in (image, other)]
+    mean_square = np.mean((lumas[0] - lumas[1]) ** 2)
+    # Pillow rounds its luma
+    assert metrics.psnr_y(image, other) == pytest.approx(
+        10 * math.log10(255**2 / mean_square), abs=0.1
+    )
+
+
+def test_metrics_refuse_other_shapes():
+    with pytest.raises(ValueError, match="different sizes"):
+        metrics.psnr(picture(), picture(41))
+    with pytest.raises(ValueError, match="not an 8-bit RGB"):
+        metrics.psnr(picture().astype(float), picture())
+
+
+def second_ms_ssim(a, b):
+    """MS-SSIM of Wang 2003 by SciPy, windows inside the image only."""
+    from scipy.ndimage import correlate1d
+
+    taps = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
+    taps /= taps.sum()
+
+    def blur(x):
+        return correlate1d(correlate1d(x, taps, axis=0), taps, axis=1)[5:-5, 5:-5]
+
+    x, y = a.astype(float), b.astype(float)
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    result = np.ones(3)
+    weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    for level, weight in enumerate(weights):
+        mx, my = blur(x), blur(y)
+        vx, vy, vxy = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
+        term = (2 * vxy + c2) / (vx + vy + c2)
+        if level == len(weights) - 1:
+            term = term * (2 * mx * my + c1) / (mx**2 + my**2 + c1)
+        result *= term.mean((0, 1)) ** weight
+        x, y = ((z[::2, ::2] + z[1::2, ::2] + z[::2, 1::2] + z[1::2, 1::2]) / 4 for z in (x, y))
+    return result.mean()
+
+
+def test_ms_ssim_against_a_second_implementation():
+    pytest.importorskip("pytorch_msssim")
+    pytest.importorskip("scipy")
+    image = picture(192, 192)
+    other = noisy(image)
+    assert metrics.ms_ssim(image, other) == pytest.approx(second_ms_ssim(image, other), abs=1e-4)
+
+
+def test_ms_ssim_says_why_there_is_none(monkeypatch):
+    image = picture()
+    assert metrics.ms_ssim(image, image) is None
+    monkeypatch.setattr(metrics, "find_spec", lambda name: None)
+    assert "not installed" in metrics.ms_ssim_missing(image)
+    monkeypatch.setattr(metrics, "find_spec", lambda name: object())
+    assert "161 pixels" in metrics.ms_ssim_missing(image)
+
+
+@pytest.mark.parametrize("name", [name for name in CODECS if name != "irc"])
+def test_codec_there_and_back(name):
+    try:
+        codec = open_codec(name)
+    except CodecMissing as error:
+        pytest.skip(str(error))
+    image = picture()
+    by_rate = sorted(len(codec.encode(image, setting)) for setting in codec.settings[::3])
+    assert by_rate[0] < by_rate[-1]
+    best = codec.encode(image, codec.settings[-1])
+    assert metrics.psnr(image, codec.decode(best)) > 30
+    assert 0 < codec.rate_bytes(best) <= len(best)
+    assert codec.name == name
+    assert codec.version
+    assert codec.description
+
+
+def test_stand_in_is_counted_without_its_container():
+    try:
+        codec = open_codec("hevc")
+    except CodecMissing as error:
+        pytest.skip(str(error))
+    data = codec.encode(picture(), 32)
+    assert codec.rate_bytes(data) == coded_picture_bytes(data) + 24 < len(data)
+    assert "stand-in" in codec.description
+
+
+def box(kind, payload):
+    return struct.pack(">I4s", 8 + len(payload), kind) + payload
+
+
+def test_coded_picture_bytes():
+    start = box(b"ftyp", b"heic")
+    assert coded_picture_bytes(start + box(b"mdat", b"12345")) == 5
+    assert coded_picture_bytes(start + struct.pack(">I4sQ", 1, b"mdat", 19) + b"123") == 3
+    assert coded_picture_bytes(start + struct.pack(">I4s", 0, b"mdat") + b"1234567") == 7
+    for broken in (start, b"", start + struct.pack(">I4s", 3, b"mdat"), b"\0\0\0\1mdat"):
+        with pytest.raises(ValueError, match="no mdat"):
+            coded_picture_bytes(broken)
+
+
+def test_missing_codecs_are_named(monkeypatch):
+    real_import = builtins.__import__
+
+    def without_plugins(name, *args, **kwargs):
+        if name in ("pillow_jxl", "pillow_heif"):
+            raise ImportError(f"No module named {name!r}")
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_plugins)
+    monkeypatch.setattr(features, "check", lambda name: name != "avif")
+    found, missing = open_codecs(["jxl", "hevc", "avif", "webp", "webp"])
+    assert [codec.name for codec in found] == ["webp"]
+    assert set(missing) == {"jxl", "hevc", "avif"}
+    assert "without libavif" in missing["avif"]
+    assert "pillow_heif" in missing["hevc"]
+
+
+def test_irc_names_its_weights_or_is_missing(monkeypatch):
+    """The adapter alone: what the codec does has its own tests."""
+    fake = types.ModuleType("codec")
+    fake.encode = lambda image, quality: bytes([int(quality)]) + image.tobytes()
+    fake.decode = lambda data, array: np.frombuffer(data[1:], np.uint8).reshape(-1, 64, 3)
+    fake.info = lambda data: {"weights": "0123abcd"}
+    monkeypatch.setitem(sys.modules, "codec", fake)
+    codec = open_codec("irc")
+    assert "weights 0123abcd" in codec.version
+    image = picture(40, 64)
+    data = codec.encode(image, 7)
+    assert (codec.decode(data) == image).all()
+    assert codec.rate_bytes(data) == len(data)
+
+    def no_weights(image, quality):
+        raise FileNotFoundError("no weights")
+
+    fake.encode = no_weights
+    with pytest.raises(CodecMissing, match="no weights"):
+        open_codec("irc")
+
+
+def test_unknown_codec():
+    with pytest.raises(BenchError, match="no codec is called 'gif'"):
+        codecs.open_codec("gif")
