@@ -30,6 +30,7 @@ from entropy.integer import Latent as Coded
 
 Pixels = NDArray[np.uint8]
 QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
+ROUNDS = 12            #: of settling, at most
 
 
 def checksum(latent: Coded) -> int:
@@ -74,6 +75,10 @@ class _Session:
         self.prior, self.device, self.name = weights.prior, device, weights.name
         self.model: Codec = weights.model if device.type == "cpu" else network_to(weights, device)
 
+    def bands(self, pixels: Pixels) -> list[torch.Tensor]:
+        """H,W,3 uint8 -> bands, in float32."""
+        return self.model.f((_tensor(pixels).to(self.device) - network.MIDDLE) * network.UNIT)
+
     def latent(self, bands: list[torch.Tensor], quality: int) -> tuple[Latent, torch.Tensor]:
         """Bands at a quality (in 1/256); which bands are coded is the integer model's word."""
         q = torch.tensor([quality / QUALITY_STEPS], device=self.device)
@@ -117,6 +122,22 @@ def _session(name: bytes | None, device: torch.device) -> _Session:
     return _Session(load(name), device)
 
 
+def _settle(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...]) -> Coded:
+    """A latent that its own decoded picture encodes to again, reached by doing just that.
+
+    The grid is fixed and offsets stay inside the bins, so only clipping and rounding to 8 bits move a coefficient;
+    a few rounds end it. After `ROUNDS` without an end the last latent is kept: it is as good, only not a fixed point.
+    """
+    held = session.prior.encode(coded, quality)[1]
+    for _ in range(ROUNDS):
+        pixels = session.picture(held, quality, shape[0], shape[1], 0.0, 0)
+        again = session.prior.encode(session.quantise(session.bands(pixels), quality), quality)[1]
+        if checksum(again) == checksum(held):
+            break
+        held = again
+    return held
+
+
 def _file(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...], temperature: float, seed: int,
           extras: Mapping[str, bytes]) -> tuple[bytes, Coded]:
     stream, held = session.prior.encode(coded, quality)
@@ -153,12 +174,14 @@ def _search(measure: Callable[[int], float], target: float, at_most: bool, what:
 @torch.no_grad()
 def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: float | None = None,
            size: int | None = None, psnr: float | None = None, temperature: float = 0.0, seed: int = 0,
-           extras: Mapping[str, bytes] | None = None, device: str = "auto") -> bytes:
+           extras: Mapping[str, bytes] | None = None, stable: bool = False, device: str = "auto") -> bytes:
     """Encode an 8-bit picture to the bytes of an .irc file.
 
     image: PIL image (RGB or L) or uint8 array H,W,3. quality: 0..100. Instead of it, one of bpp (bits a pixel of the
     whole file, at most), size (bytes, at most), psnr (dB over RGB, at least; at temperature 0). temperature (0..2) and
     seed (0..65535) are kept in the file for the decoder. extras: chunk types to payloads (codec.bitstream).
+    stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
+    temperature 0) at the same quality gives the same file; takes two to five times as long.
     Raises InputError, TargetError, WeightsError, ValueError.
 
         >>> import numpy as np
@@ -174,7 +197,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     pixels = _pixels(image)
     extras = extras or {}
     session = _session(None, _device(device))
-    bands = session.model.f((_tensor(pixels).to(session.device) - network.MIDDLE) * network.UNIT)
+    bands = session.bands(pixels)
     shape = pixels.shape
 
     def make(code: int) -> tuple[bytes, Coded]:
@@ -192,6 +215,9 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
         code = _search(lambda c: len(make(c)[0]) * unit, limit * unit, True, "size" if size is not None else "bpp")
     else:
         code = round(quality * 256)
+    if stable:
+        settled = _settle(session, session.quantise(bands, code), code, shape)
+        return _file(session, settled, code, shape, temperature, seed, extras)[0]
     return make(code)[0]
 
 

@@ -44,8 +44,10 @@ class Settings:
     table_rate: float = 10.0       # times that for steps and scales: Adam moves each by at most the rate a step
     warmup: int = 100              # steps
     clip: float = 2.0              # gradient norm
-    couplings_from: float = 0.45   # share of the run on fixed wavelet bands: a step there costs half
-    hard_from: float = 0.9         # share of the run after which the rate sees true rounding
+    couplings_from: float = 0.6    # share of the run on fixed wavelet bands: a step there costs half
+    hard_from: float = 0.4         # share of the run after which the rate sees true rounding: noise costs 0.1 bit
+                                   # in an empty band, and steps grow to escape it
+    gain_range: float = 1.0        # steps stay within a factor e^this of their start, so that no band is lost
     band_share: float = 0.6        # share of qualities drawn from 0.1..0.7 (29 to 37 dB), the rest from 0..1
     rate_power: float = 0.3        # loss is weighted by lambda^-power: levels the qualities
     likelihood_weight: float = 0.02  # of the dropped coefficients' Gaussian likelihood (nats a pixel)
@@ -227,6 +229,9 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
             if torch.isfinite(norm):
                 optimiser.step()
+                with torch.no_grad():
+                    start = model.log_gain_start
+                    model.log_gain.clamp_(start - settings.gain_range, start + settings.gain_range)
             step += 1
             average_into(average, model, min(settings.average, 1 - 10 / (step + 20)))
 
