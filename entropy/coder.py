@@ -3,7 +3,7 @@
     >>> import numpy as np
     >>> from entropy.tables import band_tables
     >>> tables = band_tables()
-    >>> models, ids, values = Models(tables), np.array([0, 9, 9, 200]), np.array([0, -1, 500, 3])
+    >>> models, ids, values = Models(tables), np.array([0, 9, 9, 160]), np.array([0, -1, 500, 3])
     >>> writer = Encoder()
     >>> _ = writer.code(models, ids, values)
     >>> reader = Decoder(writer.bytes())

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.register_assert_rewrite("roundtrip")
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """96 x 128 pixels of the sample photo, reduced so that they show something."""
+    with Image.open(Path(__file__).parent.parent / "examples" / "photo.jpg") as image:
+        small = image.convert("RGB").resize((256, 192), Image.Resampling.LANCZOS)
+    return np.asarray(small)[48:144, 64:192].copy()
+
+
+@pytest.fixture
+def no_cached_weights() -> Iterator[None]:
+    """Weights are looked for anew in the test, and after it."""
+    from codec import api, weights
+
+    weights.load.cache_clear()
+    api._session.cache_clear()
+    yield
+    weights.load.cache_clear()
+    api._session.cache_clear()

@@ -1,0 +1,236 @@
+"""Training: short runs of a small model, interrupted, resumed, exported, and on two processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from roundtrip import TINY, noise_photo
+
+import codec
+from codec import export, train, weights
+from codec.train import Settings
+
+STEPS = 8
+SETTINGS = {"max_steps": STEPS, "crops": 2, "size": 32, "warmup": 2, "report_steps": 2, "precision": "float32",
+            "couplings_from": 0.5, "hard_from": 0.25, "valid_photos": 2}
+MODEL = {"hidden_quarter": 4, "hidden_eighth": 4, "prior": [12, 8, 8, 8], "head": [8, 8, 8, 8], "side": 4, "knots": 3}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "deeper").mkdir()
+    for i, name in enumerate(("a.png", "b.jpg", "deeper/c.webp", "deeper/d.bmp")):
+        Image.fromarray(noise_photo(64, 48 + 16 * i, i)).save(folder / name)
+    (folder / "notes.txt").write_text("no photo")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.fromarray(noise_photo(20, 20)).save(folder / "too-small.png")
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps({"settings": SETTINGS, "model": MODEL}))
+    return path
+
+
+def start(photos: Path, out: Path, *more: str, config: Path | None = None) -> dict:
+    """A run from the command line; its last checkpoint."""
+    given = ["--config", str(config)] if config else []
+    assert train.main([str(photos), "--out", str(out), *given, *more]) == 0
+    return torch.load(out / "checkpoint.pt", weights_only=False)
+
+
+def same(a: dict, b: dict) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(v, b[k]) for k, v in a.items())
+
+
+def rows(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_run(photos: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+               capsys: pytest.CaptureFixture[str], no_cached_weights: None) -> None:
+    out = tmp_path / "run"
+    state = start(photos, out, "--valid", str(photos / "deeper"), config=config)
+    assert "broken.png" in capsys.readouterr().err
+    assert state["step"] == STEPS
+    log = rows(out)
+    assert [r["step"] for r in log if "loss" in r] == [2, 4, 6, 8]
+    assert all(np.isfinite([r["loss"], r["nll"], r["norm"]]).all() for r in log if "loss" in r)
+    valid = [r for r in log if "valid" in r]
+    assert len(valid) == 1 and all(p["bpp"] > 0 and p["psnr"] > 10 for p in valid[0]["valid"])
+    kept = json.loads((out / "config.json").read_text())
+    assert kept["settings"]["crops"] == 2 and kept["model"]["prior"] == [12, 8, 8, 8]
+    assert not list(out.glob("*.part"))
+
+    # what it made is weights
+    assert export.main([str(out / "checkpoint.pt"), str(tmp_path / "irc1.safetensors")]) == 0
+    made = weights.read(tmp_path / "irc1.safetensors")
+    assert made.model.config == TINY
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    weights.load.cache_clear()
+    codec.api._session.cache_clear()
+    picture = noise_photo(50, 70, 9)
+    data = codec.encode(picture, 90)
+    assert codec.info(data)["weights"] == made.name.hex()
+    codec.verify(data)
+    error = ((codec.decode(data, array=True).astype(float) - picture) ** 2).mean()
+    assert 10 * np.log10(65025 / error) > 30
+
+
+def test_training_learns(photos: Path, config: Path, tmp_path: Path) -> None:
+    """Forty steps lower the cost, rate and distortion with true rounding, that the model starts from."""
+    images, costs = train.photos([photos / "deeper"]), []
+    for steps in (1, 40):
+        out = tmp_path / str(steps)
+        start(photos, out, "--set", f"max_steps={steps}", "couplings_from=0", "hard_from=0", config=config)
+        model = export.from_checkpoint(out / "checkpoint.pt")[0]
+        points = train.evaluate(model, images)
+        lam = model.lambda_at(torch.tensor([p["quality"] / 100 for p in points])).tolist()
+        costs.append([p["bpp"] + factor * 65025 / 10 ** (p["psnr"] / 10) for p, factor in zip(points, lam)])
+    assert all(after < before for before, after in zip(*costs)), costs
+
+
+def test_the_same_run_twice(photos: Path, config: Path, tmp_path: Path) -> None:
+    a, b = (start(photos, tmp_path / name, config=config) for name in "ab")
+    assert same(a["model"], b["model"]) and same(a["average"], b["average"])
+    c = start(photos, tmp_path / "c", "--set", "seed=1", config=config)
+    assert not same(a["model"], c["model"])
+    assert not same(a["model"], a["average"])
+
+
+def after_calls(count: int, function: Callable, act: Callable[[], None]) -> Callable:
+    """The function, with `act` called at the end of its count-th call."""
+    calls = 0
+
+    def wrapped(*args: object, **named: object) -> object:
+        nonlocal calls
+        out = function(*args, **named)
+        calls += 1
+        if calls == count:
+            act()
+        return out
+    return wrapped
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_resume_is_exact(photos: Path, config: Path, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped between two steps and resumed: the weights of a run that was not."""
+    whole = start(photos, tmp_path / "whole", config=config)
+
+    def stop() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "average_into", after_calls(steps, train.average_into, stop))
+        half = start(photos, tmp_path / "parts", config=config)
+    assert half["step"] == steps
+    resumed = start(photos, tmp_path / "parts", "--resume")
+    assert resumed["step"] == STEPS
+    for key in ("model", "average"):
+        assert same(resumed[key], whole[key]), key
+        assert not same(half[key], whole[key])
+    assert resumed["crops"] == whole["crops"]
+
+
+@pytest.mark.parametrize("where", ["batch", "clip", "optimiser"])
+def test_interrupted_in_the_middle_of_a_step(photos: Path, config: Path, tmp_path: Path, where: str,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C at any moment: resuming still gives the weights of an uninterrupted run."""
+    whole = start(photos, tmp_path / "whole", config=config)
+
+    def interrupt() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        if where == "batch":  # the first 4 calls measure the photos
+            patch.setattr(train.Crops, "batch", after_calls(4 + 4, train.Crops.batch, interrupt))
+        elif where == "clip":
+            patch.setattr(torch.nn.utils, "clip_grad_norm_", after_calls(4, torch.nn.utils.clip_grad_norm_, interrupt))
+        else:
+            patch.setattr(torch.optim.Adam, "step", after_calls(4, torch.optim.Adam.step, interrupt))
+        half = start(photos, tmp_path / "parts", config=config)
+    assert half["step"] < STEPS
+    resumed = start(photos, tmp_path / "parts", "--resume")
+    for key in ("model", "average"):
+        assert same(resumed[key], whole[key]), key
+
+
+def test_schedule_in_minutes(photos: Path, config: Path, tmp_path: Path) -> None:
+    state = start(photos, tmp_path / "run", "--minutes", "0.02", "--set", "max_steps=0", config=config)
+    assert state["step"] > 0 and 0.02 <= state["minutes"] < 0.2
+
+
+@pytest.mark.parametrize("arguments", [["--set", "learning_rat=1"], ["--set", "prior=3"]])
+def test_unknown_setting(photos: Path, tmp_path: Path, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit, match="unknown setting"):
+        train.main([str(photos), "--out", str(tmp_path / "run"), *arguments])
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("given", [{"settings": {"sise": 32}}, {"model": {"widths": [1]}}])
+def test_unknown_setting_in_a_file(photos: Path, tmp_path: Path, given: dict) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(given))
+    with pytest.raises(SystemExit, match="unknown setting"):
+        train.main([str(photos), "--out", str(tmp_path / "run"), "--config", str(path)])
+
+
+def test_no_photos(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="no photo"):
+        train.main([str(tmp_path / "empty"), "--out", str(tmp_path / "run")])
+
+
+def test_crops(photos: Path) -> None:
+    settings = Settings(size=32, rescale=0.7)
+    images = train.photos([photos])
+    assert len(images) == 5
+    crops = train.Crops(images, settings, 0)
+    assert len(crops.images) == 4  # one is too small
+    x, q = crops.batch(200)
+    assert x.shape == (200, 3, 32, 32) and x.min() >= 0 and x.max() <= 255 and x.std() > 20
+    assert q.min() >= 0 and q.max() <= 1
+    assert len({crop.numpy().tobytes() for crop in x}) > 150
+    assert 0.6 < ((q > 0.1) & (q < 0.7)).float().mean() < 0.95
+
+
+def test_average_leaves_integers_alone() -> None:
+    class Model(torch.nn.Module):
+        def __init__(self, value: float):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor([value]))
+            self.register_buffer("order", torch.tensor([int(value)]))
+
+    average = {k: v.clone() for k, v in Model(0.0).state_dict().items()}
+    train.average_into(average, Model(8.0), 0.75)  # type: ignore[arg-type]
+    assert average["weight"].item() == 2 and average["order"].item() == 8
+
+
+def test_two_processes(photos: Path, config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "codec.train",
+         str(photos), "--out", str(out), "--config", str(config), "--set", "max_steps=4"],
+        cwd=Path(__file__).parent.parent, env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        text=True, capture_output=True, timeout=150)
+    assert run.returncode == 0, run.stderr[-3000:]
+    state = torch.load(out / "checkpoint.pt", weights_only=False)
+    assert state["step"] == 4
+    assert [r["step"] for r in rows(out)] == [2, 4]  # only one of them writes
+    alone = start(photos, tmp_path / "alone", "--set", "max_steps=4", config=config)
+    assert not any(k.startswith("module.") for k in state["model"])
+    assert state["model"].keys() == alone["model"].keys()
+    assert not same(state["model"], alone["model"])  # the other's gradients came in
