@@ -62,9 +62,9 @@ def _pixels(image: Image.Image | NDArray[Any]) -> Pixels:
 
 
 def _tensor(pixels: Pixels) -> torch.Tensor:
-    """1,3,H,W float32, mirrored to multiples of 32."""
+    """1,3,H,W float32, last row and column repeated to multiples of 32 (mirroring costs more bits)."""
     h, w = pixels.shape[:2]
-    padded = np.pad(pixels, ((0, -h % MULTIPLE), (0, -w % MULTIPLE), (0, 0)), "symmetric")
+    padded = np.pad(pixels, ((0, -h % MULTIPLE), (0, -w % MULTIPLE), (0, 0)), "edge")
     return torch.from_numpy(np.ascontiguousarray(padded)).permute(2, 0, 1)[None].float()
 
 
@@ -194,6 +194,9 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     for name, value, high in (("quality", quality, 100), ("temperature", temperature, 2), ("seed", seed, 65535)):
         if not (math.isfinite(value) and 0 <= value <= high):
             raise ValueError(f"{name} must be in 0..{high}, not {value}")
+    for name, value in (("bpp", bpp), ("size", size), ("psnr", psnr)):
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"{name} must be finite, not {value}")
     pixels = _pixels(image)
     extras = extras or {}
     session = _session(None, _device(device))

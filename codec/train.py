@@ -11,11 +11,11 @@ Interrupting it at any time loses at most `save_minutes`. `python -m codec.expor
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import math
 import os
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -210,8 +210,10 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
                         "random": torch.get_rng_state(), "config": dataclasses.asdict(config),
                         "settings": dataclasses.asdict(settings)})
 
-    with contextlib.suppress(KeyboardInterrupt):
-        while (done := (step / settings.max_steps if settings.max_steps else minutes() / settings.minutes)) < 1:
+    stop: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda *_: stop.append(1))  # a step is never left half done
+    try:
+        while not stop and (done := step / settings.max_steps if settings.max_steps else minutes() / settings.minutes) < 1:
             # one step
             now = minutes()
             rate = settings.learning_rate * min(1, (step + 1) / settings.warmup)
@@ -250,6 +252,8 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
             if held_out and rank == 0 and now - evaluated >= settings.valid_minutes:
                 evaluated = now
                 report(model, average, held_out, step, out)
+    finally:
+        signal.signal(signal.SIGINT, previous)
     checkpoint(minutes())
     if held_out and rank == 0:
         report(model, average, held_out, step, out)

@@ -20,7 +20,7 @@ from safetensors.numpy import save
 from codec.errors import WeightsError
 from codec.network import Codec
 from entropy.config import Config
-from entropy.integer import IntegerPrior, NotExact
+from entropy.integer import IntegerPrior
 
 FOLDER = Path(__file__).parent / "weights"
 FORMAT = "1"
@@ -82,7 +82,7 @@ def read(path: Path) -> Weights:
         prior = IntegerPrior.from_arrays(
             config, {k.removeprefix("prior."): v for k, v in arrays.items() if k.startswith("prior.")})
         name = hashlib.sha256(path.read_bytes()).digest()[:4]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError, NotExact) as error:
+    except (OSError, SafetensorError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"{path}: not usable weights ({str(error).splitlines()[0]})") from error

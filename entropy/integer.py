@@ -164,6 +164,17 @@ class IntegerPrior(nn.Module):
             if isinstance(module, IntegerLayer):
                 module.check()
         kinds = [Tables(*(arrays[f"{kind}.{field}"] for field in Tables._fields)) for kind in ("bands", "side")]
+        for tables in kinds:
+            tables.check()
+        knots = {n: (config.knots, sum(BANDS)) for n in ("own", "mean_gain", "coded_from")}
+        shapes = knots | {"side_mean": (config.side,), "features": (2 * FEATURE_RANGE + 1,)}
+        if any(arrays[n].shape != shape for n, shape in shapes.items()):
+            raise ValueError("arrays of the wrong shape")
+        if len(kinds[0].first) != SCALES or len(kinds[1].start) != config.side + 1:
+            raise ValueError("tables of the wrong number")
+        if np.abs(arrays["features"].astype(np.int64)).max() > 1023 or \
+                any(not bool((p == p.round()).all()) for p in graph.parameters()):
+            raise NotExact("features beyond the range of the layers' sums, or parameters that are not whole")
         own, mean_gain, coded_from, side_mean = (arrays[n].astype(np.int64) for n in cls._NUMBERS)
         out = cls(config, graph, own, mean_gain, coded_from, *kinds, side_mean.astype(np.int32))
         out.feature_table = torch.from_numpy(arrays["features"].astype(np.float32))

@@ -30,6 +30,17 @@ class Tables(NamedTuple):
         """R of each table."""
         return (np.diff(self.start) - 2) // 2
 
+    def check(self) -> None:
+        """ValueError unless these are whole tables that sum to TOTAL, and each scale's are there."""
+        lengths = np.diff(self.start)
+        if len(lengths) == 0 or self.start[0] != 0 or self.start[-1] != len(self.frequencies) or (lengths < 4).any() \
+                or (lengths % 2).any() or (self.frequencies < 1).any() \
+                or (np.add.reduceat(self.frequencies.astype(np.int64), self.start[:-1]) != TOTAL).any():
+            raise ValueError("tables are not whole")
+        if len(self.first) != len(self.fractions) or (self.first < 0).any() \
+                or not np.isin(self.fractions, (1, 2, 4, 8)).all() or (self.first + self.fractions > len(lengths)).any():
+            raise ValueError("tables of a scale are missing")
+
 
 def logistic(deviation: float, offset: float) -> np.ndarray:
     """Frequencies of one table for a residual around `offset` (steps)."""
