@@ -194,9 +194,9 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     for name, value, high in (("quality", quality, 100), ("temperature", temperature, 2), ("seed", seed, 65535)):
         if not (math.isfinite(value) and 0 <= value <= high):
             raise ValueError(f"{name} must be in 0..{high}, not {value}")
-    for name, value in (("bpp", bpp), ("size", size), ("psnr", psnr)):
-        if value is not None and not math.isfinite(value):
-            raise ValueError(f"{name} must be finite, not {value}")
+    for name, target in (("bpp", bpp), ("size", size), ("psnr", psnr)):
+        if target is not None and not math.isfinite(target):
+            raise ValueError(f"{name} must be finite, not {target}")
     pixels = _pixels(image)
     extras = extras or {}
     session = _session(None, _device(device))
