@@ -151,8 +151,12 @@ def save(path: Path, state: dict) -> None:
     os.replace(path.with_suffix(".part"), path)
 
 
-def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings, config: Config, resume: bool) -> Path:
-    """The run, from the first batch to the last checkpoint; returns the checkpoint's path."""
+def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings, config: Config, resume: bool,
+          start: Path | None = None) -> Path:
+    """The run, from the first batch to the last checkpoint; returns the checkpoint's path.
+
+    start: a checkpoint whose averaged weights (of the same configuration) a new run begins with.
+    """
     out.mkdir(parents=True, exist_ok=True)
     ranks, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
@@ -163,7 +167,9 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
     torch.manual_seed(settings.seed)
     crops = Crops(photos(folders), settings, settings.seed)
     model = Codec(config).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if not resume:
+    if start and not resume:
+        model.load_state_dict(torch.load(start, map_location=device, weights_only=True)["average"])
+    elif not resume:
         model.start(torch.cat([crops.batch(64)[0] for _ in range(4)]).to(device))
     if rank:
         crops.random = np.random.default_rng((settings.seed, rank))
@@ -288,6 +294,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--valid", type=Path, help="folder of held-out photos")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--config", type=Path, help="JSON of settings ({'settings': ..., 'model': ...})")
+    parser.add_argument("--start", type=Path, help="begin a new run with the averaged weights of this checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/checkpoint.pt")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings, over those of the file")
     parser.add_argument("--minutes", type=float, help="short for --set minutes=...")
@@ -304,7 +311,7 @@ def main(argv: list[str] | None = None) -> int:
     if a.minutes:
         settings["minutes"] = a.minutes
     train(a.folders, a.valid, a.out, Settings(**pick(Settings, settings)),
-          Config(**pick(Config, given.get("model", {}))), a.resume)
+          Config(**pick(Config, given.get("model", {}))), a.resume, a.start)
     return 0
 
 
