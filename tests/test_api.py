@@ -252,3 +252,10 @@ def test_limit_of_pixels(small: bytes) -> None:
     for read in (codec.verify, codec.decode):
         with pytest.raises(InputError, match="2147483647"):
             read(huge)
+
+
+@pytest.mark.parametrize("quality", [10, 75])
+def test_a_stable_file_is_its_own_next_generation(photo: Pixels, quality: float) -> None:
+    first = codec.encode(photo, quality, stable=True)
+    decoded = codec.decode(first, array=True)
+    assert codec.encode(decoded, quality) == codec.encode(decoded, quality, stable=True) == first
