@@ -8,6 +8,7 @@
 """
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import zlib
@@ -112,8 +113,6 @@ class _Session:
 
 def network_to(weights: Weights, device: torch.device) -> Codec:
     """The float networks on another device."""
-    import copy
-
     return copy.deepcopy(weights.model).to(device)
 
 
@@ -181,7 +180,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     whole file, at most), size (bytes, at most), psnr (dB over RGB, at least; at temperature 0). temperature (0..2) and
     seed (0..65535) are kept in the file for the decoder. extras: chunk types to payloads (codec.bitstream).
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
-    temperature 0) at the same quality gives the same file; takes two to five times as long.
+    temperature 0) at the same quality gives the same file; takes several times as long.
     Raises InputError, TargetError, WeightsError, ValueError.
 
         >>> import numpy as np

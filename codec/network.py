@@ -47,7 +47,6 @@ class Codec(nn.Module):
         x^ <-f^-1- (k + d) / g, m + T s e
     """
 
-    step: Tensor
     deviation: Tensor
     log_gain_start: Tensor
 
