@@ -199,8 +199,8 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
     optimiser = Muon([{"params": list(matrices.values()), "times": 1.0, "muon": True},
                       {"params": list(others.values()), "times": 1.0},
                       {"params": list(tables.values()), "times": settings.table_rate}], lr=settings.learning_rate)
-    rate = any(name.startswith(("prior", "side", "f.", "log_gain")) for name in learning)
-    distortion = any(name.startswith(("head", "f.", "log_gain")) for name in learning)
+    with_rate = any(name.startswith(("prior", "side", "f.", "log_gain")) for name in learning)
+    with_distortion = any(name.startswith(("head", "f.", "log_gain")) for name in learning)
     average = {k: v.clone() for k, v in model.state_dict().items()}
     step, before = 0, 0.0
     path = out / "checkpoint.pt"
@@ -257,7 +257,7 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
             x, q = (t.to(device) for t in crops.batch(settings.crops))
             with torch.autocast(device.type, torch.bfloat16, enabled=low):
                 result = forward(x, q, hard=done >= settings.hard_from, pixels=model.f.couplings,
-                                 rate=rate, distortion=distortion)
+                                 rate=with_rate, distortion=with_distortion)
             lam = model.lambda_at(q)
             bpp = result.bits / settings.size ** 2
             loss = ((bpp + lam * result.mse) * (lam / 0.02) ** -settings.rate_power).mean()
