@@ -28,7 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO, NoReturn
 
-from codec import bitstream
+from codec import bitstream, progress
 from codec.errors import EXIT_CODES, InputError, IrcError, exit_code
 
 PROGRAM = "irc"
@@ -68,6 +68,32 @@ def _integer(low: int, high: int | None = None) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def _one_of(*values: int) -> Callable[[str], int]:
+    """Make an argparse type for a few whole numbers."""
+
+    def parse(text: str) -> int:
+        if text not in map(str, values):
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(map(str, values))}")
+        return int(text)
+
+    return parse
+
+
+def _region(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    whole = len(parts) == 4 and all(p.isascii() and p.isdigit() for p in parts)
+    if not whole or not all(p.strip("0") for p in parts[2:]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,W,H (whole numbers, size above 0)")
+    return tuple(map(int, parts))
+
+
+def _scale(text: str) -> int:
+    known = {"1": 1, "1/2": 2, "1/4": 4, "1/8": 8, "1/16": 16}
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(known)}")
+    return known[text]
 
 
 @dataclass(frozen=True)
@@ -125,6 +151,15 @@ OPTIONS = (
         _number(0, math.inf, open_low=True), group="rate",
     ),
     Option(
+        ("--tile",), ("encode",),
+        "code tiles of N pixels a side independently (0: the picture is one tile), so that regions, threads, little "
+        "memory and salvage are possible",
+        "N", _one_of(0, 512, 1024), default_text="0 up to 4 megapixels, 1024 beyond",
+    ),
+    Option(
+        ("--verify",), ("encode",), "decode what was written before it takes its place", default=False
+    ),
+    Option(
         ("--temperature",), ("encode",),
         "temperature, 0 to 2, at which the decoder draws the detail that is not stored; "
         "0 is the most likely detail",
@@ -141,6 +176,20 @@ OPTIONS = (
     Option(
         ("--seed",), ("decode",), "use seed N, 0 to 65535, instead of the file's", "N",
         _integer(0, 65535),
+    ),
+    Option(
+        ("--region",), ("decode",),
+        "decode only this part, upper left corner and size in pixels, from the tiles it needs", "X,Y,W,H", _region,
+    ),
+    Option(
+        ("--scale",), ("decode",), "decode a smaller picture, from the coarse part of the file", "1/N", _scale,
+        default_text="1; 1/2, 1/4, 1/8 and 1/16 are possible",
+    ),
+    Option(
+        ("--salvage",), ("decode",),
+        "decode what is whole of a damaged or cut file of several tiles, fill the rest from around it "
+        "and say what is lost",
+        default=False,
     ),
     Option(("-f", "--force"), ("encode", "decode"), "overwrite an existing output", default=False),
     Option(
@@ -161,7 +210,7 @@ OPTIONS = (
         choices=("cpu", "cuda", "auto"),
     ),
     Option(
-        ("--max-pixels",), ("encode", "decode"), "refuse pictures of more than N pixels", "N",
+        ("--max-pixels",), ("encode", "decode", "verify"), "refuse pictures of more than N pixels", "N",
         _integer(1), default=bitstream.DEFAULT_MAX_PIXELS,
     ),
 )  # fmt: skip
@@ -197,6 +246,7 @@ def _shown(name: str) -> str:
 
 
 def _say(line: str) -> None:
+    progress.close()
     with suppress(OSError, ValueError):  # nobody listens: the exit status still says it
         print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
 
@@ -269,9 +319,23 @@ def _refuse_existing(target: str, force: bool) -> None:
         raise IrcError(f"{_shown(target)} exists; -f overwrites it")
 
 
-def _write(target: str, data: bytes, force: bool) -> None:
-    """Write the output whole or not at all."""
+def _check_written(data: bytes) -> None:
+    """Decode what has been written; IrcError where it is not what was encoded."""
+    from codec import api
+
     try:
+        api.verify(data, max_pixels=None, progress=progress.reporter("verify"))
+    except IrcError as error:
+        raise IrcError(f"what was written does not decode to what was encoded: {error}") from None
+
+
+def _write(
+    target: str, data: bytes, force: bool, check: Callable[[bytes], None] | None = None
+) -> None:
+    """Write the output whole or not at all; `check` gets what was written before it takes its place."""
+    try:
+        if check and (target == STREAM or (os.path.exists(target) and not os.path.isfile(target))):
+            check(data)  # what went into a pipe cannot be read again
         if target == STREAM:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -281,6 +345,9 @@ def _write(target: str, data: bytes, force: bool) -> None:
         else:
             with _replacing(target, force) as stream:
                 stream.write(data)
+                if check:
+                    stream.flush()
+                    check(Path(stream.name).read_bytes())
     except OSError as error:
         if target == STREAM:
             _discard_stdout()
@@ -304,7 +371,8 @@ def _replacing(target: str, force: bool) -> Iterator[BinaryIO]:
     temporary = ""
     try:
         descriptor, temporary = tempfile.mkstemp(".part", f".{name[:100]}.", folder)
-        with os.fdopen(descriptor, "wb") as stream:
+        os.close(descriptor)
+        with open(temporary, "wb") as stream:  # by name, so that it can be read again
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -377,8 +445,10 @@ def _encode(args: argparse.Namespace, status: _Status) -> None:
         seed=args.seed,
         extras={kind: value for kind, value in extras.items() if value},
         device=args.device,
+        tile=args.tile,
+        progress=progress.reporter("encode"),
     )
-    _write(target, data, args.force)
+    _write(target, data, args.force, _check_written if args.verify else None)
     height, width = picture.pixels.shape[:2]
     facts: dict[str, object] = {
         "width": width,
@@ -396,7 +466,12 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     target = _target(args, ".png")
     started = time.perf_counter()
     data = _read_irc(args.IN)
-    file = bitstream.read(data, args.max_pixels)
+    if args.salvage:
+        from codec.salvage import read_damaged
+
+        file = read_damaged(data, args.max_pixels)[0]
+    else:
+        file = bitstream.read(data, args.max_pixels)
     from codec import images
 
     name = None if target == STREAM else target
@@ -405,6 +480,7 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     from codec import api
 
     _set_threads(args.threads)
+    lost: list[str] = []
     pixels = api.decode(
         data,
         temperature=args.temperature,
@@ -412,7 +488,14 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
         array=True,
         device=args.device,
         max_pixels=args.max_pixels,
+        region=args.region,
+        scale=args.scale or 1,
+        salvage=args.salvage,
+        notes=lost,
+        progress=progress.reporter("decode"),
     )
+    for line in lost:
+        status.note(line)
     extras = file.extras
     picture = images.Picture(pixels, icc=extras.get(bitstream.ICC))
     if not args.strip:
@@ -423,8 +506,8 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     _write(target, buffer.getvalue(), args.force)
     header = file.header
     facts: dict[str, object] = {
-        "width": header.width,
-        "height": header.height,
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
         "bytes": file.size,
         "bpp": round(file.bpp, 6),
         "quality": header.quality,
@@ -452,11 +535,11 @@ def _verify(args: argparse.Namespace, status: _Status) -> None:
         with _guard(status, name):
             data = _read_irc(name)
             # Damage to the container is found without the network.
-            bitstream.read(data)
+            bitstream.read(data, args.max_pixels)
             from codec import api
 
             _set_threads(args.threads)
-            api.verify(data)
+            api.verify(data, max_pixels=args.max_pixels, progress=progress.reporter("verify"))
             _tell(json.dumps({"file": name, "ok": True}) if args.json else f"{_shown(name)}: ok")
 
 

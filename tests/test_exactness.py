@@ -114,8 +114,8 @@ def make() -> None:
         pixels = noise_photo(height, width, quality)
         pixels[10:20, 10:20] = np.array([255, 0, 0])
         with torch.no_grad():
-            coded = session.quantise(session.bands(pixels), quality * 256)
-        data = api._file(session, coded, quality * 256, pixels.shape, 0.0, 0, {})[0]
+            tiles = api.Source(session, pixels, 0, 1).code(quality * 256)
+            data = api._file(session, tiles, quality * 256, pixels.shape, 0, 0.0, 0, {})
         (DATA / f"golden-{quality}.irc").write_bytes(data)
         print(f'    "golden-{quality}.irc": "{digest(data)}",  # {len(data)} bytes')
 
