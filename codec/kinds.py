@@ -43,6 +43,11 @@ def depth_of(mode: int) -> int:
     return DEPTHS[mode // 2]
 
 
+def kind_of(mode: int) -> tuple[bool, int]:
+    """Whether grey, and bits a sample."""
+    return is_grey(mode), depth_of(mode)
+
+
 def of_image(image: Image.Image) -> Pixels:
     """The pixels of a PIL image of mode L, LA, RGB, RGBA or I;16; InputError, with the remedy, for others."""
     if image.mode.startswith("I;16"):
@@ -90,6 +95,16 @@ def to_depth(samples: Pixels, depth: int) -> Pixels:
     if depth == 16:
         return samples.astype(np.uint16) * np.uint16(TO_16)
     return ((samples.astype(np.uint32) + TO_16 // 2) // TO_16).astype(np.uint8)
+
+
+def reduced(samples: Pixels, scale: int) -> Pixels:
+    """H,W samples at 1/scale, sides rounded up: means of squares, the last row and column repeated where one is cut."""
+    if scale == 1:
+        return samples
+    h, w = samples.shape
+    padded = np.pad(samples, ((0, -h % scale), (0, -w % scale)), "edge")
+    mean = padded.reshape(padded.shape[0] // scale, scale, -1, scale).mean((1, 3), np.float32)
+    return np.rint(mean).astype(samples.dtype)
 
 
 def planes(colour: Pixels) -> torch.Tensor:
