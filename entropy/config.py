@@ -28,11 +28,12 @@ class Config:
 
     hidden_quarter: int = 48                             #: couplings at 1/4
     hidden_eighth: int = 96                              #: couplings at 1/8
-    prior: tuple[int, int, int, int] = (160, 112, 64, 32)  #: probability model, coarse to fine
-    head: tuple[int, int, int, int] = (96, 64, 48, 32)   #: head, coarse to fine
+    prior: tuple[int, int, int, int] = (160, 112, 80, 48)  #: probability model, coarse to fine
+    head: tuple[int, int, int, int] = (96, 64, 64, 48)   #: head, coarse to fine
+    head_blocks: int = 2                                 #: residual blocks of each level of the head
     side: int = 64                                       #: side latent, at 1/32
     knots: int = 8                                       #: qualities between which everything is interpolated
-    lambda_min: float = 0.0008                           #: at quality 0, for 255^2 MSE
+    lambda_min: float = 0.0006                           #: at quality 0, for 255^2 MSE
     lambda_max: float = 0.6                              #: at quality 100
     drop: float = 0.04                                   #: a band is coded where deviation / starting step exceeds this
 
