@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, BinaryIO, NoReturn
 
 from codec import bitstream, progress
@@ -34,6 +34,7 @@ from codec.errors import EXIT_CODES, InputError, IrcError, exit_code
 PROGRAM = "irc"
 SUMMARY = "a learned image codec: photos to .irc files and back"
 STREAM = "-"
+LEAST_MEMORY = 1 << 30  # address space in which torch starts
 
 
 def _number(low: float, high: float, *, open_low: bool = False) -> Callable[[str], float]:
@@ -331,7 +332,7 @@ def _refuse_existing(target: str, force: bool) -> None:
 
 def _check_written(data: bytes) -> None:
     """Decode what has been written; IrcError where it is not what was encoded."""
-    from codec import api
+    api = _api()
 
     try:
         api.verify(data, max_pixels=None, progress=progress.reporter("verify"))
@@ -408,6 +409,20 @@ def _mode(target: str) -> int:
 # --- commands ------------------------------------------------------------------------
 
 
+def _api() -> ModuleType:
+    """Import the codec. Where a limit on memory leaves no room for torch, its libraries would abort the process."""
+    with suppress(ImportError):  # not on every system
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+            least = LEAST_MEMORY >> 20
+            raise IrcError(f"out of memory: torch needs {least} MB, the limit is {limit >> 20} MB")
+    from codec import api
+
+    return api
+
+
 def _set_threads(count: int | None) -> None:
     if count is not None:
         import torch
@@ -442,7 +457,7 @@ def _encode(args: argparse.Namespace, status: _Status) -> None:
     if not args.strip:
         extras |= {bitstream.EXIF: picture.exif, bitstream.XMP: picture.xmp}
 
-    from codec import api
+    api = _api()
 
     _set_threads(args.threads)
     data = api.encode(
@@ -494,7 +509,7 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     if args.depth == 8 and file.header.mode in bitstream.DEEP_MODES:
         status.note("the picture has 16 bits a sample; --depth 16 keeps them")
 
-    from codec import api
+    api = _api()
 
     _set_threads(args.threads)
     lost: list[str] = []
@@ -555,7 +570,7 @@ def _verify(args: argparse.Namespace, status: _Status) -> None:
             data = _read_irc(name)
             # Damage to the container is found without the network.
             bitstream.read(data, args.max_pixels)
-            from codec import api
+            api = _api()
 
             _set_threads(args.threads)
             api.verify(data, max_pixels=args.max_pixels, progress=progress.reporter("verify"))
@@ -721,7 +736,9 @@ def _guard(status: _Status, name: str | None = None) -> Iterator[None]:
         if isinstance(error, BrokenPipeError) or getattr(error, "errno", None) == errno.ENOSPC:
             _discard_stdout()
             message = f"cannot write standard output: {_os_reason(error)}"
-        elif "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
+        elif "OutOfMemory" in type(error).__name__ or any(
+            text in str(error) for text in ("allocate memory", "failed to map segment")
+        ):
             message = "out of memory"
         else:
             message = f"unexpected {type(error).__name__}: {error} (IRC_DEBUG=1 shows where)"
