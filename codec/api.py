@@ -20,9 +20,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec import bitstream, grid, network, windows
-from codec.errors import InputError, IrcError, TargetError
+from codec import bitstream, grid, kinds, network, windows
+from codec.errors import IrcError, TargetError
 from codec.grid import SCALES, Box, automatic, region_box
+from codec.kinds import Pixels
 from codec.network import Codec, Latent
 from codec.salvage import Salvager, read_damaged
 from codec.tiles import Coded, Progress, Reader, Source, check, checksum, combined, join
@@ -31,7 +32,6 @@ from entropy.config import BANDS, MULTIPLE
 from entropy.integer import CLIP
 from entropy.integer import Latent as Held
 
-Pixels = NDArray[np.uint8]
 QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
 ROUNDS = 12            #: of settling, at most
 PASSES = 17            #: over a picture that a search takes: both ends, and halving 25600 steps down to one
@@ -48,23 +48,11 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _pixels(image: Image.Image | NDArray[Any]) -> Pixels:
-    """H,W,3 uint8 of an image or array; InputError for anything that cannot be shown so without loss."""
-    if isinstance(image, Image.Image):
-        if image.mode not in ("RGB", "L"):
-            raise InputError(f"mode {image.mode} is not supported; convert the image to RGB first")
-        image = np.asarray(image.convert("RGB"))
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise InputError(f"expected uint8 of shape H,W,3, got {array.dtype} of shape {array.shape}")
-    return array
-
-
-def _tensor(pixels: Pixels) -> torch.Tensor:
+def _tensor(colour: Pixels) -> torch.Tensor:
     """1,3,H,W float32, last row and column repeated to multiples of 32 (mirroring costs more bits)."""
-    h, w = pixels.shape[:2]
-    padded = np.pad(pixels, ((0, -h % MULTIPLE), (0, -w % MULTIPLE), (0, 0)), "edge")
-    return torch.from_numpy(np.ascontiguousarray(padded)).permute(2, 0, 1)[None].float()
+    h, w = colour.shape[:2]
+    rest = [(0, 0)] * (colour.ndim - 2)
+    return kinds.planes(np.pad(colour, [(0, -h % MULTIPLE), (0, -w % MULTIPLE), *rest], "edge"))[None]
 
 
 class _Session:
@@ -74,9 +62,9 @@ class _Session:
         self.prior, self.device, self.name = weights.prior, device, weights.name
         self.model: Codec = weights.model if device.type == "cpu" else network_to(weights, device)
 
-    def bands(self, pixels: Pixels) -> list[torch.Tensor]:
-        """H,W,3 uint8 -> bands, in float32."""
-        return self.model.f((_tensor(pixels).to(self.device) - network.MIDDLE) * network.UNIT)
+    def bands(self, colour: Pixels) -> list[torch.Tensor]:
+        """H,W or H,W,3 samples of 8 or 16 bits -> bands, in float32."""
+        return self.model.f((_tensor(colour).to(self.device) - network.MIDDLE) * network.UNIT)
 
     def latent(self, bands: list[torch.Tensor], quality: int) -> tuple[Latent, torch.Tensor]:
         """Bands at a quality (in 1/256); which bands are coded is the integer model's word."""
@@ -116,32 +104,32 @@ def _session(name: bytes | None, device: torch.device) -> _Session:
     return _Session(load(name), device)
 
 
-def _assembled(shape: tuple[int, int], pieces: Iterator[tuple[Box, torch.Tensor]], progress: Progress | None = None,
-               total: int = 0) -> Pixels:
-    """H,W,3 uint8 from the pieces of a picture or of a part of it, whose upper left piece comes first."""
-    out: Pixels = np.empty((*shape, 3), np.uint8)
+def _assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]], mode: int) -> Pixels:
+    """Samples of a mode from the pieces of a picture or of a part of it, whose upper left piece comes first."""
+    grey, depth = kinds.is_grey(mode), kinds.depth_of(mode)
+    whole = shape if grey else (*shape, 3)
+    out: Pixels = np.empty(whole, np.uint8) if depth == 8 else np.empty(whole, np.uint16)
     origin: Box | None = None
-    for n, (box, x) in enumerate(pieces, 1):
+    for box, x in pieces:
         origin = origin or box
         here = box.within(Box(origin.top, origin.left, origin.top + shape[0], origin.left + shape[1]))
-        out[here] = x.clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        if progress:
-            progress(n, total)
+        out[here] = kinds.samples(x, grey, depth)
     return out
 
 
 def _settle(source: Source, quality: int) -> list[Coded]:
     """Tiles that their own decoded picture encodes to again, reached by doing just that.
 
-    The grid is fixed and offsets stay inside the bins, so only clipping and rounding to 8 bits move a coefficient;
+    The grid is fixed and offsets stay inside the bins, so only clipping and rounding of samples move a coefficient;
     a few rounds end it. After `ROUNDS` without an end the last ones are kept: as good, only not a fixed point.
     """
     height, width = source.pixels.shape[:2]
+    mode = kinds.mode_of(source.pixels)
     held = list(source.code(quality))
     for _ in range(ROUNDS):
         latents = [t.latent for t in held]
         pieces = windows.pictures(source.session, height, width, source.tile_size, latents.__getitem__, quality, 0.0, 0)
-        decoded = Source(source.session, _assembled((height, width), pieces), source.tile_size, source.workers)
+        decoded = Source(source.session, _assembled((height, width), pieces, mode), source.tile_size, source.workers)
         again = list(decoded.code(quality))
         settled = [t.checksum for t in again] == [t.checksum for t in held]
         held = again
@@ -151,13 +139,13 @@ def _settle(source: Source, quality: int) -> list[Coded]:
 
 
 def _file(session: _Session, tiles: Iterable[Coded], quality: int, shape: tuple[int, ...], tile_size: int,
-          temperature: float, seed: int, extras: Mapping[str, bytes]) -> bytes:
+          temperature: float, seed: int, extras: Mapping[str, bytes], mode: int = 1) -> bytes:
     streams, checksums = [], []
     for tile in tiles:  # latents are not kept: those of a large picture take more memory than its pixels
         streams.append(tile.stream)
         checksums.append(tile.checksum)
-    header = bitstream.Header.of(shape[1], shape[0], quality / 256, temperature=temperature, seed=seed,
-                                 tile_size=tile_size, weights=session.name, checksum=combined(checksums))
+    header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature,
+                                 seed=seed, tile_size=tile_size, weights=session.name, checksum=combined(checksums))
     return bitstream.write(header, streams, dict(extras), checksums)
 
 
@@ -191,11 +179,13 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
            size: int | None = None, psnr: float | None = None, temperature: float = 0.0, seed: int = 0,
            extras: Mapping[str, bytes] | None = None, stable: bool = False, device: str = "auto",
            tile: int | None = None, progress: Progress | None = None) -> bytes:
-    """Encode an 8-bit picture to the bytes of an .irc file.
+    """Encode a picture to the bytes of an .irc file.
 
-    image: PIL image (RGB or L) or uint8 array H,W,3. quality: 0..100. Instead of it, one of bpp (bits a pixel of the
-    whole file, at most), size (bytes, at most), psnr (dB over RGB, at least; at temperature 0). temperature (0..2) and
-    seed (0..65535) are kept in the file for the decoder. extras: chunk types to payloads (codec.bitstream).
+    image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
+    H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality. quality: 0..100. Instead of it, one of bpp
+    (bits a pixel of the whole file, at most), size (bytes, at most), psnr (dB over grey or RGB, at least; at
+    temperature 0). temperature (0..2) and seed (0..65535) are kept in the file for the decoder. extras: chunk types to
+    payloads (codec.bitstream).
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
     tile: side in pixels of tiles that are coded independently, a multiple of 32; 0: one tile, in memory as a whole;
@@ -217,17 +207,19 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
             raise ValueError(f"{name} must be finite, not {target}")
     if tile is not None and not (0 <= tile <= 65535 and tile % MULTIPLE == 0):
         raise ValueError(f"tile must be 0 or a multiple of {MULTIPLE} up to 65535, not {tile}")
-    pixels = _pixels(image)
-    extras = extras or {}
+    colour, alpha = kinds.split(kinds.of_image(image) if isinstance(image, Image.Image) else image)
+    extras, mode = dict(extras or {}), kinds.mode_of(colour)
+    if alpha is not None:
+        extras[bitstream.ALPHA] = kinds.pack_alpha(alpha)
     session = _session(None, _device(device))
-    shape = pixels.shape
+    shape = colour.shape
     tile_size = automatic(*shape[:2]) if tile is None else tile
-    source = Source(session, pixels, tile_size, windows.default_workers())
+    source = Source(session, colour, tile_size, windows.default_workers())
     searched = psnr is not None or bpp is not None or size is not None
     counted = _Counted(progress, len(source.tiles) * (PASSES if searched else 1))
 
     def make(code: int) -> bytes:
-        return _file(session, counted(source.code(code)), code, shape, tile_size, temperature, seed, extras)
+        return _file(session, counted(source.code(code)), code, shape, tile_size, temperature, seed, extras, mode)
 
     if psnr is not None:
         def reached(code: int) -> float:
@@ -235,10 +227,11 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
                                       code, 0.0, 0, workers=source.workers)
             error = 0.0
             for box, x in counted(pieces):
-                given = torch.from_numpy(pixels[box.top:box.bottom, box.left:box.right]).permute(2, 0, 1).to(x.device)
-                error += float(((x.clamp(0, 255).round() - given) ** 2).sum(dtype=torch.float64))
-            error /= pixels.size
-            return 10 * math.log10(65025 / error) if error else math.inf
+                given = colour[box.top:box.bottom, box.left:box.right]
+                out = kinds.samples(x, kinds.is_grey(mode), kinds.depth_of(mode))
+                error += float(((out.astype(np.float32) - given) ** 2).sum(dtype=np.float64))
+            error /= colour.size
+            return 10 * math.log10(np.iinfo(colour.dtype).max ** 2 / error) if error else math.inf
         code = _search(reached, psnr, False, "PSNR")
     elif bpp is not None or size is not None:
         limit = size if size is not None else int(bpp * shape[0] * shape[1] / 8)  # type: ignore[operator]
@@ -247,7 +240,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     else:
         code = round(quality * 256)
     if stable:
-        return _file(session, _settle(source, code), code, shape, tile_size, temperature, seed, extras)
+        return _file(session, _settle(source, code), code, shape, tile_size, temperature, seed, extras, mode)
     return make(code)
 
 
@@ -271,35 +264,28 @@ def _read(data: bytes, max_pixels: int | None, device: str) -> Reader:
     return _reader(file, device)
 
 
-def _read_damaged(data: bytes, max_pixels: int | None, device: str) -> tuple[Reader, set[int]]:
-    """A file as far as it is whole, and the numbers of the tiles that are lost."""
-    file, lost = read_damaged(data, max_pixels)
-    return _reader(file, device), lost
-
-
 def _reader(file: bitstream.File, device: str) -> Reader:
-    if file.header.mode != 1:
-        raise InputError("the file has grey pixels, which this version does not decode")
     return Reader(_session(file.header.weights, _device(device)), file)
 
 
 @overload
 def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[False] = ...,
-           device: str = ..., max_pixels: int | None = ..., region: tuple[int, int, int, int] | None = ...,
-           scale: int = ..., salvage: bool = ..., notes: list[str] | None = ...,
-           progress: Progress | None = ...) -> Image.Image: ...
+           depth: int = ..., device: str = ..., max_pixels: int | None = ...,
+           region: tuple[int, int, int, int] | None = ..., scale: int = ..., salvage: bool = ...,
+           notes: list[str] | None = ..., progress: Progress | None = ...) -> Image.Image: ...
 @overload
 def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[True],
-           device: str = ..., max_pixels: int | None = ..., region: tuple[int, int, int, int] | None = ...,
-           scale: int = ..., salvage: bool = ..., notes: list[str] | None = ...,
-           progress: Progress | None = ...) -> Pixels: ...
+           depth: int = ..., device: str = ..., max_pixels: int | None = ...,
+           region: tuple[int, int, int, int] | None = ..., scale: int = ..., salvage: bool = ...,
+           notes: list[str] | None = ..., progress: Progress | None = ...) -> Pixels: ...
 @torch.no_grad()
 def decode(data: bytes, *, temperature: float | None = None, seed: int | None = None, array: bool = False,
-           device: str = "auto", max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
+           depth: int = 8, device: str = "auto", max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
            region: tuple[int, int, int, int] | None = None, scale: int = 1, salvage: bool = False,
            notes: list[str] | None = None, progress: Progress | None = None) -> Image.Image | Pixels:
-    """Decode the bytes of an .irc file to a PIL image, or (array=True) to uint8 H,W,3.
+    """Decode the bytes of an .irc file to a PIL image, or (array=True) to an array of the shapes that `encode` takes.
 
+    depth: 8 or 16 bits a sample, whatever was encoded; colour of 16 bits and 16 bits with alpha only as an array.
     temperature and seed override the file's: 0 gives the most likely picture (best PSNR), 1 draws what was lost.
     region: (x, y, width, height) in pixels; only the tiles it needs are decoded, and it equals the crop of the
     whole picture. scale: 1, 2, 4, 8 or 16; only the coarse levels are decoded, sides are divided by it and rounded up.
@@ -314,10 +300,17 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
     """
     if temperature is not None and not 0 <= temperature <= 2:
         raise ValueError(f"temperature must be in 0..2, not {temperature}")
+    if depth not in kinds.DEPTHS:
+        raise ValueError(f"depth must be 8 or 16, not {depth}")
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
-    reader, lost = _read_damaged(data, max_pixels, device) if salvage else (_read(data, max_pixels, device), set())
-    tiles = Salvager(reader, lost) if salvage else reader
+    tiles: Reader | Salvager
+    if salvage:
+        found = read_damaged(data, max_pixels)
+        reader = _reader(found.file, device)
+        tiles = Salvager(reader, found)
+    else:
+        tiles = reader = _read(data, max_pixels, device)
     h = reader.file.header
     box = Box(0, 0, h.height, h.width) if region is None else region_box(region, h.height, h.width)
     levels = windows.LEVELS[scale]
@@ -326,26 +319,31 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
         h.temperature if temperature is None else temperature, h.seed if seed is None else seed, box, scale,
         windows.default_workers())
     shape = -(-box.bottom // scale) - box.top // scale, -(-box.right // scale) - box.left // scale
-    total = sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box))
-    pixels = _assembled(shape, pieces, progress, total)
+    counted = _Counted(progress, sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box)))
+    colour = _assembled(shape, counted(pieces), (not kinds.is_grey(h.mode)) + 2 * kinds.DEPTHS.index(depth))
+    packed = reader.file.extras.get(bitstream.ALPHA)
+    alpha = None if packed is None else kinds.reduce(kinds.unpack_alpha(packed, h.width, h.height), box, scale)
+    pixels = kinds.join(colour, alpha)
     if isinstance(tiles, Salvager) and (report := tiles.report(box)):
         if notes is None:
             warnings.warn(report, stacklevel=2)
         else:
             notes.append(report)
-    return pixels if array else Image.fromarray(pixels)
+    return pixels if array else kinds.to_image(pixels)
 
 
 @torch.no_grad()
 def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
            progress: Progress | None = None) -> None:
-    """Decode the latent and compare its checksum; raises what `decode` would raise, returns nothing where all is well.
+    """Decode latent and alpha, compare the latent's checksum; raises what `decode` would, else returns nothing.
 
         >>> import numpy as np
         >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
     """
     reader = _read(data, max_pixels, "cpu")
-    count = len(reader.tiles)
+    h, count = reader.file.header, len(reader.tiles)
+    if (alpha := reader.file.extras.get(bitstream.ALPHA)) is not None:
+        kinds.unpack_alpha(alpha, h.width, h.height)
     steps = [[i] for i in range(count)]
     for n, _ in enumerate(windows.Ahead(reader.tile, steps, windows.default_workers()), 1):
         if progress:

@@ -71,11 +71,11 @@ def _integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def _one_of(*values: int) -> Callable[[str], int]:
-    """Make an argparse type for a few whole numbers."""
+    """Make an argparse type for some whole numbers."""
 
     def parse(text: str) -> int:
         if text not in map(str, values):
-            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(map(str, values))}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {' or '.join(map(str, values))}")
         return int(text)
 
     return parse
@@ -170,6 +170,12 @@ OPTIONS = (
         default=0,
     ),
     Option(
+        ("--stable",), ("encode",),
+        "settle the file, so that encoding its decoded picture at the same quality gives it again; "
+        "takes several times as long",
+        default=False,
+    ),
+    Option(
         ("--temperature",), ("decode",), "use temperature T, 0 to 2, instead of the file's", "T",
         _number(0, 2),
     ),
@@ -190,6 +196,10 @@ OPTIONS = (
         "decode what is whole of a damaged or cut file of several tiles, fill the rest from around it "
         "and say what is lost",
         default=False,
+    ),
+    Option(
+        ("--depth",), ("decode",), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
+        _one_of(8, 16), default=8,
     ),
     Option(("-f", "--force"), ("encode", "decode"), "overwrite an existing output", default=False),
     Option(
@@ -330,12 +340,12 @@ def _check_written(data: bytes) -> None:
 
 
 def _write(
-    target: str, data: bytes, force: bool, check: Callable[[bytes], None] | None = None
+    target: str, data: bytes | memoryview, force: bool, check: Callable[[bytes], None] | None = None
 ) -> None:
     """Write the output whole or not at all; `check` gets what was written before it takes its place."""
     try:
         if check and (target == STREAM or (os.path.exists(target) and not os.path.isfile(target))):
-            check(data)  # what went into a pipe cannot be read again
+            check(bytes(data))  # what went into a pipe cannot be read again
         if target == STREAM:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -443,11 +453,15 @@ def _encode(args: argparse.Namespace, status: _Status) -> None:
         psnr=args.psnr,
         temperature=args.temperature,
         seed=args.seed,
+        stable=args.stable,
         extras={kind: value for kind, value in extras.items() if value},
         device=args.device,
         tile=args.tile,
         progress=progress.reporter("encode"),
     )
+    size = os.path.getsize(args.IN) if isinstance(source, str) else len(source.getbuffer())
+    if len(data) > size:
+        status.note(f"the .irc of {len(data)} bytes is larger than its source of {size} bytes")
     _write(target, data, args.force, _check_written if args.verify else None)
     height, width = picture.pixels.shape[:2]
     facts: dict[str, object] = {
@@ -469,13 +483,16 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     if args.salvage:
         from codec.salvage import read_damaged
 
-        file = read_damaged(data, args.max_pixels)[0]
+        file = read_damaged(data, args.max_pixels).file
     else:
         file = bitstream.read(data, args.max_pixels)
     from codec import images
 
     name = None if target == STREAM else target
-    images.write_format(name)  # an unknown suffix is found before the work, not after it
+    # what the format cannot hold is found before the work, not after it
+    images.check_target(name, args.depth, bitstream.ALPHA in file.extras)
+    if args.depth == 8 and file.header.mode in bitstream.DEEP_MODES:
+        status.note("the picture has 16 bits a sample; --depth 16 keeps them")
 
     from codec import api
 
@@ -486,6 +503,7 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
         temperature=args.temperature,
         seed=args.seed,
         array=True,
+        depth=args.depth,
         device=args.device,
         max_pixels=args.max_pixels,
         region=args.region,
@@ -502,8 +520,9 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
         picture.exif = extras.get(bitstream.EXIF)
         picture.xmp = extras.get(bitstream.XMP)
     buffer = io.BytesIO()
-    images.save(picture, buffer, name)
-    _write(target, buffer.getvalue(), args.force)
+    for note in images.save(picture, buffer, name):
+        status.note(note)
+    _write(target, buffer.getbuffer(), args.force)
     header = file.header
     facts: dict[str, object] = {
         "width": pixels.shape[1],

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from codec import bitstream, grid, windows
 from codec.errors import DamagedError
+from codec.kinds import Pixels
 from entropy.coder import CorruptStream
 from entropy.integer import Latent
 
@@ -45,9 +46,9 @@ class Coded(NamedTuple):
 
 
 class Source:
-    """A picture H,W,3 whose tiles can be coded, at any number of qualities."""
+    """A picture (H,W or H,W,3 samples) whose tiles can be coded, at any number of qualities."""
 
-    def __init__(self, session: _Session, pixels: NDArray[np.uint8], tile_size: int, workers: int):
+    def __init__(self, session: _Session, pixels: Pixels, tile_size: int, workers: int):
         self.session, self.pixels, self.tile_size, self.workers = session, pixels, tile_size, workers
         height, width = pixels.shape[:2]
         self.tiles = grid.tiles(height, width, tile_size)

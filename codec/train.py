@@ -161,7 +161,7 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
     ranks, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
     if ranks > 1:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
 
     # data and model
     torch.manual_seed(settings.seed)
@@ -188,9 +188,11 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         average, step, before = state["average"], state["step"], state["minutes"]
-        if rank == 0:
-            crops.random.bit_generator.state = state["crops"]
-        torch.set_rng_state(state["random"])
+        generators = state.get("generators") or [(state["crops"], state["random"])]  # the latter: of earlier versions
+        if len(generators) != ranks:
+            raise SystemExit(f"train: {path} is of a run of {len(generators)} processes, not {ranks}")
+        crops.random.bit_generator.state, noise = generators[rank]
+        torch.set_rng_state(noise.cpu())
     else:
         (out / "config.json").write_text(json.dumps(
             {"settings": dataclasses.asdict(settings), "model": dataclasses.asdict(config)}, indent=1) + "\n")
@@ -210,10 +212,13 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
         return now.item()
 
     def checkpoint(at: float) -> None:
+        own = crops.random.bit_generator.state, torch.get_rng_state()
+        generators: list = [own] * ranks
+        if ranks > 1:
+            distributed.all_gather_object(generators, own)
         if rank == 0:
             save(path, {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average,
-                        "step": step, "minutes": at, "crops": crops.random.bit_generator.state,
-                        "random": torch.get_rng_state(), "config": dataclasses.asdict(config),
+                        "step": step, "minutes": at, "generators": generators, "config": dataclasses.asdict(config),
                         "settings": dataclasses.asdict(settings)})
 
     stop: list[int] = []

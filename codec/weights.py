@@ -60,7 +60,15 @@ def pack(model: Codec, notes: dict[str, str]) -> bytes:
         if key.endswith("rotation"):
             arrays[key] = model.state_dict()[key].numpy()
     metadata = {"format": FORMAT, "config": json.dumps(dataclasses.asdict(model.config)), **notes}
-    return save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, metadata)
+    return _in_order(save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, metadata))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The safetensors file with its header's keys sorted: the library writes metadata in an order of chance."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # arrays stay aligned
+    return len(header).to_bytes(8, "little") + header + data[8 + size:]
 
 
 def read(path: Path) -> Weights:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from codec import grid
 from codec.grid import Box
+from codec.kinds import Pixels
 from entropy.config import BANDS
 from entropy.integer import Latent
 
@@ -29,8 +30,8 @@ CELL = 512                                    #: pixels a side for which z is dr
 T = TypeVar("T")
 
 
-def bands(session: _Session, pixels: NDArray[np.uint8], tile: Box) -> list[Tensor]:
-    """The bands (1,C,h,w float32, coarse to fine) of a tile of a picture H,W,3."""
+def bands(session: _Session, pixels: Pixels, tile: Box) -> list[Tensor]:
+    """The bands (1,C,h,w float32, coarse to fine) of a tile of a picture (H,W or H,W,3 samples)."""
     height, width = pixels.shape[:2]
     out: list[Tensor] = []
     for block in grid.blocks(tile.height, tile.width):

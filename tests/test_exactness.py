@@ -6,10 +6,12 @@ they must decode for ever.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 import torch
 
 from codec import api
+from entropy.config import BANDS, PHASES
 
 DATA = Path(__file__).parent / "data"
 GOLDEN = {
@@ -98,6 +101,45 @@ def test_any_processor(way: dict[str, str], shipped_file: Path) -> None:
     expected = GOLDEN | {shipped_file.name: digest(shipped_file.read_bytes())}
     assert lines == [f"{threads} {onednn} {file.name} {expected[file.name]} True"
                      for threads in (1, 2) for onednn in (True, False) for file in files]
+
+
+@torch.no_grad()
+def test_a_tile_alone_and_in_a_batch(golden_weights: None) -> None:
+    """Every network of the integer model gives a picture the same integers by itself and among others."""
+    session = api._session(api.bitstream.read_header((DATA / "golden-60.irc").read_bytes()).weights, torch.device("cpu"))
+    for prior in (session.prior, api._session(None, torch.device("cpu")).prior):
+        graph, config = prior.graph, prior.config
+        random = torch.Generator().manual_seed(1)
+
+        def integers(*shape: int, low: int = 0, high: int = 1024) -> torch.Tensor:
+            whole = torch.randint(low, high, shape, generator=random)  # noqa: B023
+            return whole.float().contiguous(memory_format=torch.channels_last)
+
+        def both(network: Callable[..., torch.Tensor | None], *inputs: torch.Tensor | None) -> torch.Tensor | None:
+            together = network(*inputs)
+            for n in range(3):
+                alone = network(*(i if i is None or len(i) == 1 else
+                                  i[n:n + 1].contiguous(memory_format=torch.channels_last) for i in inputs))
+                assert (alone is None) == (together is None)
+                if together is not None and alone is not None:
+                    assert torch.equal(alone[0], together[n]) and together.any()
+            return together
+
+        bias = [(q[1:2] / 256).floor()[:, :, None, None] for q in graph.quality]
+        parent = both(graph.hyper, integers(3, config.side, 3, 5, low=-500, high=501), bias[0])
+        for i, level in enumerate(graph.levels):
+            bands = BANDS[i]
+            trunk = both(level.trunk, parent)
+            signed = integers(3, bands, 6 << i, 10 << i, low=-1023)
+            known = torch.cat([signed, signed.abs()], 1).contiguous(memory_format=torch.channels_last)
+            for step, (y, x) in enumerate(PHASES):
+                c = both(functools.partial(level.at_phase, step), trunk, known)
+                both(functools.partial(level.linear, step), integers(3, 3, 6 << i, 10 << i, low=-4095, high=4096))
+                both(level.out_luma, c)
+                luma = known[:, [*level.luma, *(m + bands for m in level.luma)], y::2, x::2]
+                both(level.out_chroma, both(level.from_luma, luma.contiguous(memory_format=torch.channels_last), c))
+            if i < 3:
+                parent = both(functools.partial(graph.down, i), trunk, known, bias[i + 1])
 
 
 def make() -> None:
