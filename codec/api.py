@@ -214,8 +214,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     session = _session(None, _device(device))
     shape = colour.shape
     tile_size = automatic(*shape[:2]) if tile is None else tile
-    source = Source(session, colour, tile_size, windows.default_workers())
     searched = psnr is not None or bpp is not None or size is not None
+    source = Source(session, colour, tile_size, windows.default_workers(), searched)
     counted = _Counted(progress, len(source.tiles) * (PASSES if searched else 1))
 
     def make(code: int) -> bytes:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from entropy.integer import IntegerPrior
 
 FOLDER = Path(__file__).parent / "weights"
 FORMAT = "1"
+LARGEST_FILE = 1 << 28  #: bytes
 DEFAULT = "irc1.safetensors"
 FLOAT_PARTS = ("f.", "head.", "side.")
 FLOAT_NAMES = ("side_log_gain", "log_gain", "log_gain_start", "deviation")
@@ -71,16 +73,32 @@ def _in_order(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size:]
 
 
+def _upgrade(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """In place: weights from before the head had several blocks a level, and scales by quality."""
+    given["head_blocks"] = 1
+    for key in [k for k in arrays if k.startswith("head.block.")]:
+        level, name = key.removeprefix("head.block.").split(".", 1)
+        arrays[f"head.block.{level}.0.{name}"] = arrays.pop(key)
+    arrays["head.log_scale"] = np.zeros_like(arrays["log_gain"])
+
+
 def read(path: Path) -> Weights:
     """A weights file; WeightsError, with the reason, where it is not one."""
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise WeightsError(f"{path}: not usable weights (larger than {LARGEST_FILE} bytes)")
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
             given = json.loads(metadata["config"])
-            config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
             arrays = {key: file.get_tensor(key) for key in file.keys()}
+        if "head_blocks" not in given:
+            _upgrade(given, arrays)
+        config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        for key, array in arrays.items():
+            if key.startswith("prior.") != (array.dtype.kind in "iu") or not np.isfinite(array).all():
+                raise ValueError(f"{key} is of the wrong type or not finite")
         model = Codec(config)
         state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
         missing, unexpected = model.load_state_dict(state, strict=False)
@@ -100,6 +118,14 @@ def read(path: Path) -> Weights:
     return Weights(model.eval().requires_grad_(False).to(memory_format=torch.channels_last), prior, name)  # type: ignore[call-overload]
 
 
+def _name(path: Path) -> bytes | None:
+    """The name of a weights file; None where it cannot be read, which is no reason not to look further."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()[:4]
+    except OSError:
+        return None
+
+
 @functools.lru_cache(maxsize=4)
 def load(name: bytes | None = None) -> Weights:
     """The weights of this name (None: the ones shipped); WeightsError says which are missing."""
@@ -107,7 +133,7 @@ def load(name: bytes | None = None) -> Weights:
         return read(FOLDER / DEFAULT)
     for folder in folders():
         for path in sorted(folder.glob("*.safetensors")):
-            if hashlib.sha256(path.read_bytes()).digest()[:4] == name:
+            if _name(path) == name:
                 return read(path)
     raise WeightsError(f"the file was made with weights {name.hex()}, which are not installed "
                        f"(looked in {', '.join(str(f) for f in folders())})")

@@ -127,7 +127,7 @@ def pictures(session: _Session, height: int, width: int, tile_size: int, load: C
     wanted = Box(region.top // scale, region.left // scale, -(-region.bottom // scale), -(-region.right // scale))
     blocks = [b for b in grid.blocks(height, width, scale) if b.meet(region)]
     windows = [grid.window(b, height, width) for b in blocks]
-    steps = [[i for i, t in enumerate(tiles) if t.meet(w)] for w in windows]
+    steps = [grid.touching(w, height, width, tile_size) for w in windows]
     for block, window, latents in zip(blocks, windows, Ahead(load, steps, workers)):
         k = []
         for level in range(LEVELS[scale]):

@@ -29,6 +29,14 @@ def test_tiles_and_blocks_cover_the_picture(size: tuple[int, int]) -> None:
         assert boxes == sorted(boxes)
 
 
+def test_touching() -> None:
+    size = 700, 1000
+    for side in (0, 96, 512):
+        tiles = grid.tiles(*size, side)
+        for box in (Box(0, 0, 1, 1), Box(95, 96, 97, 193), Box(600, 900, 704, 1024), Box(0, 0, 704, 1024)):
+            assert grid.touching(box, *size, side) == [i for i, t in enumerate(tiles) if t.meet(box)]
+
+
 def test_a_window_touches_few_tiles() -> None:
     size = 6000, 5000
     tiles = grid.tiles(*size, 1024)
