@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec import bitstream, grid, kinds, network, windows
-from codec.errors import DamagedError, IrcError, TargetError
+from codec.errors import IrcError, TargetError
 from codec.grid import SCALES, Box, automatic, region_box
 from codec.kinds import Pixels
 from codec.network import Codec, Latent
@@ -104,17 +104,16 @@ def _session(name: bytes | None, device: torch.device) -> _Session:
     return _Session(load(name), device)
 
 
-def _assembled(shape: tuple[int, int], grey: bool, depth: int, pieces: Iterator[tuple[Box, torch.Tensor]],
-               progress: Progress | None = None, total: int = 0) -> Pixels:
-    """H,W or H,W,3 samples from the pieces of a picture or of a part of it, whose upper left piece comes first."""
-    out = np.empty(shape if grey else (*shape, 3), np.uint16 if depth == 16 else np.uint8)
+def _assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]], mode: int) -> Pixels:
+    """Samples of a mode from the pieces of a picture or of a part of it, whose upper left piece comes first."""
+    grey, depth = kinds.is_grey(mode), kinds.depth_of(mode)
+    whole = shape if grey else (*shape, 3)
+    out: Pixels = np.empty(whole, np.uint8) if depth == 8 else np.empty(whole, np.uint16)
     origin: Box | None = None
-    for n, (box, x) in enumerate(pieces, 1):
+    for box, x in pieces:
         origin = origin or box
         here = box.within(Box(origin.top, origin.left, origin.top + shape[0], origin.left + shape[1]))
         out[here] = kinds.samples(x, grey, depth)
-        if progress:
-            progress(n, total)
     return out
 
 
@@ -125,12 +124,12 @@ def _settle(source: Source, quality: int) -> list[Coded]:
     a few rounds end it. After `ROUNDS` without an end the last ones are kept: as good, only not a fixed point.
     """
     height, width = source.pixels.shape[:2]
-    kind = kinds.kind_of(kinds.mode_of(source.pixels))
+    mode = kinds.mode_of(source.pixels)
     held = list(source.code(quality))
     for _ in range(ROUNDS):
         latents = [t.latent for t in held]
         pieces = windows.pictures(source.session, height, width, source.tile_size, latents.__getitem__, quality, 0.0, 0)
-        decoded = Source(source.session, _assembled((height, width), *kind, pieces), source.tile_size, source.workers)
+        decoded = Source(source.session, _assembled((height, width), pieces, mode), source.tile_size, source.workers)
         again = list(decoded.code(quality))
         settled = [t.checksum for t in again] == [t.checksum for t in held]
         held = again
@@ -140,13 +139,13 @@ def _settle(source: Source, quality: int) -> list[Coded]:
 
 
 def _file(session: _Session, tiles: Iterable[Coded], quality: int, shape: tuple[int, ...], tile_size: int,
-          temperature: float, seed: int, extras: Mapping[str, bytes], mode: int) -> bytes:
+          temperature: float, seed: int, extras: Mapping[str, bytes], mode: int = 1) -> bytes:
     streams, checksums = [], []
     for tile in tiles:  # latents are not kept: those of a large picture take more memory than its pixels
         streams.append(tile.stream)
         checksums.append(tile.checksum)
-    header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature, seed=seed,
-                                 tile_size=tile_size, weights=session.name, checksum=combined(checksums))
+    header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature,
+                                 seed=seed, tile_size=tile_size, weights=session.name, checksum=combined(checksums))
     return bitstream.write(header, streams, dict(extras), checksums)
 
 
@@ -208,15 +207,15 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
             raise ValueError(f"{name} must be finite, not {target}")
     if tile is not None and not (0 <= tile <= 65535 and tile % MULTIPLE == 0):
         raise ValueError(f"tile must be 0 or a multiple of {MULTIPLE} up to 65535, not {tile}")
-    pixels, alpha = kinds.split(kinds.of_image(image) if isinstance(image, Image.Image) else image)
-    extras, mode = dict(extras or {}), kinds.mode_of(pixels)
+    colour, alpha = kinds.split(kinds.of_image(image) if isinstance(image, Image.Image) else image)
+    extras, mode = dict(extras or {}), kinds.mode_of(colour)
     if alpha is not None:
         extras[bitstream.ALPHA] = kinds.pack_alpha(alpha)
     session = _session(None, _device(device))
-    shape = pixels.shape
+    shape = colour.shape
     tile_size = automatic(*shape[:2]) if tile is None else tile
-    source = Source(session, pixels, tile_size, windows.default_workers())
     searched = psnr is not None or bpp is not None or size is not None
+    source = Source(session, colour, tile_size, windows.default_workers(), searched)
     counted = _Counted(progress, len(source.tiles) * (PASSES if searched else 1))
 
     def make(code: int) -> bytes:
@@ -226,12 +225,13 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
         def reached(code: int) -> float:
             pieces = windows.pictures(session, shape[0], shape[1], tile_size, lambda i: source.tile(i, code).latent,
                                       code, 0.0, 0, workers=source.workers)
-            error, kind = 0.0, kinds.kind_of(mode)
+            error = 0.0
             for box, x in counted(pieces):
-                given = pixels[box.top:box.bottom, box.left:box.right].astype(np.float32)
-                error += float(((kinds.samples(x, *kind) - given) ** 2).sum(dtype=np.float64))
-            error /= pixels.size
-            return 10 * math.log10(np.iinfo(pixels.dtype).max ** 2 / error) if error else math.inf
+                given = colour[box.top:box.bottom, box.left:box.right]
+                out = kinds.samples(x, kinds.is_grey(mode), kinds.depth_of(mode))
+                error += float(((out.astype(np.float32) - given) ** 2).sum(dtype=np.float64))
+            error /= colour.size
+            return 10 * math.log10(np.iinfo(colour.dtype).max ** 2 / error) if error else math.inf
         code = _search(reached, psnr, False, "PSNR")
     elif bpp is not None or size is not None:
         limit = size if size is not None else int(bpp * shape[0] * shape[1] / 8)  # type: ignore[operator]
@@ -262,12 +262,6 @@ def _read(data: bytes, max_pixels: int | None, device: str) -> Reader:
     file = bitstream.read(data, max_pixels)
     check(file)
     return _reader(file, device)
-
-
-def _read_damaged(data: bytes, max_pixels: int | None, device: str) -> tuple[Reader, set[int]]:
-    """A file as far as it is whole, and the numbers of the tiles that are lost."""
-    file, lost = read_damaged(data, max_pixels)
-    return _reader(file, device), lost
 
 
 def _reader(file: bitstream.File, device: str) -> Reader:
@@ -310,8 +304,13 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
         raise ValueError(f"depth must be 8 or 16, not {depth}")
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
-    reader, lost = _read_damaged(data, max_pixels, device) if salvage else (_read(data, max_pixels, device), set())
-    tiles = Salvager(reader, lost) if salvage else reader
+    tiles: Reader | Salvager
+    if salvage:
+        found = read_damaged(data, max_pixels)
+        reader = _reader(found.file, device)
+        tiles = Salvager(reader, found)
+    else:
+        tiles = reader = _read(data, max_pixels, device)
     h = reader.file.header
     box = Box(0, 0, h.height, h.width) if region is None else region_box(region, h.height, h.width)
     levels = windows.LEVELS[scale]
@@ -320,31 +319,17 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
         h.temperature if temperature is None else temperature, h.seed if seed is None else seed, box, scale,
         windows.default_workers())
     shape = -(-box.bottom // scale) - box.top // scale, -(-box.right // scale) - box.left // scale
-    total = sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box))
-    colour = _assembled(shape, kinds.is_grey(h.mode), depth, pieces, progress, total)
-    alpha, report = None, tiles.report(box) if isinstance(tiles, Salvager) else None
-    try:
-        alpha = _alpha(reader.file, box, scale)
-    except DamagedError as error:
-        if not salvage:
-            raise
-        report = f"{report}; {error}" if report else str(error)
-    if report:
+    counted = _Counted(progress, sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box)))
+    colour = _assembled(shape, counted(pieces), (not kinds.is_grey(h.mode)) + 2 * kinds.DEPTHS.index(depth))
+    packed = reader.file.extras.get(bitstream.ALPHA)
+    alpha = None if packed is None else kinds.reduce(kinds.unpack_alpha(packed, h.width, h.height), box, scale)
+    pixels = kinds.join(colour, alpha)
+    if isinstance(tiles, Salvager) and (report := tiles.report(box)):
         if notes is None:
             warnings.warn(report, stacklevel=2)
         else:
             notes.append(report)
-    pixels = kinds.join(colour, alpha)
     return pixels if array else kinds.to_image(pixels)
-
-
-def _alpha(file: bitstream.File, box: Box, scale: int) -> Pixels | None:
-    """The alpha of a part of a picture, reduced as that is; None where the picture has none."""
-    payload = file.extras.get(bitstream.ALPHA)
-    if payload is None:
-        return None
-    whole = kinds.reduced(kinds.unpack_alpha(payload, file.header.width, file.header.height), scale)
-    return whole[box.top // scale:-(-box.bottom // scale), box.left // scale:-(-box.right // scale)]
 
 
 @torch.no_grad()
@@ -356,8 +341,9 @@ def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS
         >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
     """
     reader = _read(data, max_pixels, "cpu")
-    _alpha(reader.file, Box(0, 0, 1, 1), 1)
-    count = len(reader.tiles)
+    h, count = reader.file.header, len(reader.tiles)
+    if (alpha := reader.file.extras.get(bitstream.ALPHA)) is not None:
+        kinds.unpack_alpha(alpha, h.width, h.height)
     steps = [[i] for i in range(count)]
     for n, _ in enumerate(windows.Ahead(reader.tile, steps, windows.default_workers()), 1):
         if progress:

@@ -72,11 +72,11 @@ def _integer(low: int, high: int | None = None) -> Callable[[str], int]:
 
 
 def _one_of(*values: int) -> Callable[[str], int]:
-    """Make an argparse type for a few whole numbers."""
+    """Make an argparse type for some whole numbers."""
 
     def parse(text: str) -> int:
         if text not in map(str, values):
-            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(map(str, values))}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {' or '.join(map(str, values))}")
         return int(text)
 
     return parse
@@ -185,10 +185,6 @@ OPTIONS = (
         _integer(0, 65535),
     ),
     Option(
-        ("--depth",), ("decode",), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
-        _one_of(8, 16), default=8,
-    ),
-    Option(
         ("--region",), ("decode",),
         "decode only this part, upper left corner and size in pixels, from the tiles it needs", "X,Y,W,H", _region,
     ),
@@ -201,6 +197,10 @@ OPTIONS = (
         "decode what is whole of a damaged or cut file of several tiles, fill the rest from around it "
         "and say what is lost",
         default=False,
+    ),
+    Option(
+        ("--depth",), ("decode",), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
+        _one_of(8, 16), default=8,
     ),
     Option(("-f", "--force"), ("encode", "decode"), "overwrite an existing output", default=False),
     Option(
@@ -341,12 +341,12 @@ def _check_written(data: bytes) -> None:
 
 
 def _write(
-    target: str, data: bytes, force: bool, check: Callable[[bytes], None] | None = None
+    target: str, data: bytes | memoryview, force: bool, check: Callable[[bytes], None] | None = None
 ) -> None:
     """Write the output whole or not at all; `check` gets what was written before it takes its place."""
     try:
         if check and (target == STREAM or (os.path.exists(target) and not os.path.isfile(target))):
-            check(data)  # what went into a pipe cannot be read again
+            check(bytes(data))  # what went into a pipe cannot be read again
         if target == STREAM:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -498,7 +498,7 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     if args.salvage:
         from codec.salvage import read_damaged
 
-        file = read_damaged(data, args.max_pixels)[0]
+        file = read_damaged(data, args.max_pixels).file
     else:
         file = bitstream.read(data, args.max_pixels)
     from codec import images
@@ -537,7 +537,7 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     buffer = io.BytesIO()
     for note in images.save(picture, buffer, name):
         status.note(note)
-    _write(target, buffer.getvalue(), args.force)
+    _write(target, buffer.getbuffer(), args.force)
     header = file.header
     facts: dict[str, object] = {
         "width": pixels.shape[1],

@@ -17,9 +17,9 @@ from codec.errors import InputError
 from entropy.config import MULTIPLE
 
 BLOCK = 1024
-#: Pixels around a block. What pixels see of a latent reaches 216 pixels (head 60, couplings at 1/8 and 1/4 64 and 32,
-#: wavelets 60; a coupling stage at 1/2 would add 16), but falls off fast: with 96 the difference is below 0.01 of
-#: 255 even with couplings of twice the signal's size, with 64 it is 1 there. tests/test_grid.py measures it.
+#: Pixels around a block. What pixels see of a latent reaches 246 pixels (head of two blocks 90, couplings at 1/8
+#: and 1/4 64 and 32, wavelets 60; a coupling stage at 1/2 would add 16), but falls off fast: with 96 the difference
+#: is below 0.01 of 255 even with couplings of the signal's own size, with 64 it is 1 there (tests/test_grid.py).
 MARGIN = 96
 AUTO_TILE, AUTO_PIXELS = 1024, 1 << 22  #: the tiles that a picture gets unasked, and from which size on
 SCALES = (1, 2, 4, 8, 16)               #: at which a picture can be decoded
@@ -71,6 +71,15 @@ def tiles(height: int, width: int, side: int) -> list[Box]:
     def cuts(length: int) -> list[int]:
         return [*range(0, length, side or length), length]
     return _boxes(cuts(padded(height)), cuts(padded(width)))
+
+
+def touching(window: Box, height: int, width: int, side: int) -> list[int]:
+    """Numbers of the tiles of `tiles(height, width, side)` that a box meets."""
+    if not side:
+        return [0]
+    columns = -(-padded(width) // side)
+    return [row * columns + column for row in range(window.top // side, -(-window.bottom // side))
+            for column in range(window.left // side, -(-window.right // side))]
 
 
 def blocks(height: int, width: int, scale: int = 1) -> list[Box]:

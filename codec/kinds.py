@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.errors import DamagedError, InputError
+from codec.grid import Box
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 DEPTHS = (8, 16)
@@ -41,11 +42,6 @@ def is_grey(mode: int) -> bool:
 def depth_of(mode: int) -> int:
     """Bits a sample: 8 or 16."""
     return DEPTHS[mode // 2]
-
-
-def kind_of(mode: int) -> tuple[bool, int]:
-    """Whether grey, and bits a sample."""
-    return is_grey(mode), depth_of(mode)
 
 
 def of_image(image: Image.Image) -> Pixels:
@@ -97,14 +93,16 @@ def to_depth(samples: Pixels, depth: int) -> Pixels:
     return ((samples.astype(np.uint32) + TO_16 // 2) // TO_16).astype(np.uint8)
 
 
-def reduced(samples: Pixels, scale: int) -> Pixels:
-    """H,W samples at 1/scale, sides rounded up: means of squares, the last row and column repeated where one is cut."""
+def reduce(samples: Pixels, part: Box, scale: int) -> Pixels:
+    """A part of H,W samples at 1/scale, each the mean of a cell of scale x scale, sides rounded up."""
+    top, left = part.top // scale * scale, part.left // scale * scale
+    bottom, right = -(-part.bottom // scale) * scale, -(-part.right // scale) * scale
+    here = samples[top:bottom, left:right]
     if scale == 1:
-        return samples
-    h, w = samples.shape
-    padded = np.pad(samples, ((0, -h % scale), (0, -w % scale)), "edge")
-    mean = padded.reshape(padded.shape[0] // scale, scale, -1, scale).mean((1, 3), np.float32)
-    return np.rint(mean).astype(samples.dtype)
+        return here
+    padded = np.pad(here, ((0, bottom - top - here.shape[0]), (0, right - left - here.shape[1])), "edge")
+    cells = padded.reshape(padded.shape[0] // scale, scale, -1, scale).mean((1, 3), dtype=np.float32)
+    return np.round(cells).astype(samples.dtype)  # type: ignore[no-any-return]
 
 
 def planes(colour: Pixels) -> torch.Tensor:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +28,22 @@ def _chunks(data: bytes, offset: int) -> Iterator[tuple[Chunk, bytes | None]]:
         offset += size + CHUNK_OVERHEAD
 
 
-def read_damaged(data: bytes, max_pixels: int | None) -> tuple[File, set[int]]:
-    """A file of several tiles as far as it is whole, and the numbers of the tiles that are not (their payloads: empty).
+class Found(NamedTuple):
+    """A file as far as it is whole; numbers of the tiles that are not (their payloads: empty), types of lost chunks."""
+
+    file: File
+    lost: set[int]
+    dropped: list[str]
+
+
+def read_damaged(data: bytes, max_pixels: int | None) -> Found:
+    """What is whole of a file of several tiles.
 
     Raises what `bitstream.read` raises where nothing can be salvaged: the header is damaged, there is one tile only,
     or no tile is whole.
     """
     try:
-        return bitstream.read(data, max_pixels), set()
+        return Found(bitstream.read(data, max_pixels), set(), [])
     except DamagedError as error:
         reason = error
     header = bitstream.read_header(data, max_pixels)
@@ -49,8 +58,9 @@ def read_damaged(data: bytes, max_pixels: int | None) -> tuple[File, set[int]]:
     if at < 0:
         raise reason
     index = bitstream.payload_at(data, at, "TILE")
-    before = _chunks(data[:at], bitstream.HEAD_END)
-    extras = {c.type: p for c, p in before if p is not None and c.type[0].islower()}
+    before = [(c.type, p) for c, p in _chunks(data[:at], bitstream.HEAD_END)]
+    extras = {kind: p for kind, p in before if p is not None and kind[0].islower()}
+    dropped = [kind if kind.isalnum() else "?" for kind, p in before if p is None]
     start = at + CHUNK_OVERHEAD + 8 * count
     found: dict[int, bytes] = {}
     checksums: list[int] = []
@@ -69,14 +79,14 @@ def read_damaged(data: bytes, max_pixels: int | None) -> tuple[File, set[int]]:
     if not found:
         raise reason
     tiles = tuple(found.get(i, b"") for i in range(count))
-    return File(header, tiles, extras, (), len(data), tuple(checksums)), set(range(count)) - set(found)
+    return Found(File(header, tiles, extras, (), len(data), tuple(checksums)), set(range(count)) - set(found), dropped)
 
 
 class Salvager:
     """A reader that fills the tiles that are lost or do not decode; `lost` holds their numbers."""
 
-    def __init__(self, reader: Reader, lost: set[int]):
-        self.reader, self.lost = reader, lost
+    def __init__(self, reader: Reader, found: Found):
+        self.reader, self.lost, self.dropped = reader, found.lost, found.dropped
 
     def tile(self, number: int, levels: int = 4) -> Latent:
         """A tile of the file, or something smooth between its neighbours in its place."""
@@ -120,8 +130,11 @@ class Salvager:
     def report(self, region: grid.Box) -> str | None:
         """One line that says which part of a region is lost, None where nothing is."""
         lost = [(n, part) for n in sorted(self.lost) if (part := self.reader.tiles[n].meet(region))]
+        chunks = f"lost and left out: chunk {', '.join(self.dropped)}" if self.dropped else None
         if not lost:
-            return None
+            return chunks
         named = "; ".join(f"{self.reader.name(n)}, {part}" for n, part in lost[:8])
         more = f"; and {len(lost) - 8} more" if len(lost) > 8 else ""
-        return f"{len(lost)} of {len(self.reader.tiles)} tiles are lost and were filled from around them: {named}{more}"
+        count = f"{len(lost)} of {len(self.reader.tiles)} tiles"
+        tiles = f"{count} are lost and were filled from around them: {named}{more}"
+        return f"{tiles}; {chunks}" if chunks else tiles

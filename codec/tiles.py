@@ -46,10 +46,11 @@ class Coded(NamedTuple):
 
 
 class Source:
-    """A picture H,W or H,W,3 (codec/kinds.py) whose tiles can be coded, at any number of qualities."""
+    """A picture (H,W or H,W,3 samples) whose tiles can be coded; keep: whether at several qualities."""
 
-    def __init__(self, session: _Session, pixels: Pixels, tile_size: int, workers: int):
+    def __init__(self, session: _Session, pixels: Pixels, tile_size: int, workers: int, keep: bool = False):
         self.session, self.pixels, self.tile_size, self.workers = session, pixels, tile_size, workers
+        self.keep = KEEP if keep else 0
         height, width = pixels.shape[:2]
         self.tiles = grid.tiles(height, width, tile_size)
         self._kept: dict[int, list[Tensor]] = {}
@@ -59,7 +60,7 @@ class Source:
         if found is None:
             tile = self.tiles[number]
             found = windows.bands(self.session, self.pixels, tile)
-            if (len(self._kept) + 1) * tile.height * tile.width * 12 <= KEEP:
+            if (len(self._kept) + 1) * tile.height * tile.width * 12 <= self.keep:
                 self._kept[number] = found
         return found
 

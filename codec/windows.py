@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def bands(session: _Session, pixels: Pixels, tile: Box) -> list[Tensor]:
-    """The bands (1,C,h,w float32, coarse to fine) of a tile of a picture H,W or H,W,3."""
+    """The bands (1,C,h,w float32, coarse to fine) of a tile of a picture (H,W or H,W,3 samples)."""
     height, width = pixels.shape[:2]
     out: list[Tensor] = []
     for block in grid.blocks(tile.height, tile.width):
@@ -127,7 +127,7 @@ def pictures(session: _Session, height: int, width: int, tile_size: int, load: C
     wanted = Box(region.top // scale, region.left // scale, -(-region.bottom // scale), -(-region.right // scale))
     blocks = [b for b in grid.blocks(height, width, scale) if b.meet(region)]
     windows = [grid.window(b, height, width) for b in blocks]
-    steps = [[i for i, t in enumerate(tiles) if t.meet(w)] for w in windows]
+    steps = [grid.touching(w, height, width, tile_size) for w in windows]
     for block, window, latents in zip(blocks, windows, Ahead(load, steps, workers)):
         k = []
         for level in range(LEVELS[scale]):

@@ -79,7 +79,7 @@ def test_pixels_do_not_depend_on_tiles(tiled: bytes, decoded: Pixels, side: int)
         return windows.Latent(latent.side, k)
     session = api._read(tiled, None, "cpu").session
     pieces = windows.pictures(session, *SIZE, side, load, 70 * 256, 1.0, 3)
-    assert np.array_equal(api._assembled(SIZE, pieces), decoded)
+    assert np.array_equal(api._assembled(SIZE, pieces, 1), decoded)
 
 
 @pytest.mark.parametrize("region", [(0, 0, 1, 1), (17, 91, 101, 77), (95, 95, 2, 2), (329, 202, 1, 1), (0, 0, 330, 203)])
@@ -314,3 +314,26 @@ def test_nothing_to_salvage(picture: Pixels, tiled: bytes) -> None:
         salvaged(bytes(head))
     with pytest.raises(InputError):
         salvaged(b"something else")
+
+
+def test_salvage_without_a_chunk(picture: Pixels) -> None:
+    small = np.dstack([picture[:60, :100], picture[:60, :100, 0]])
+    data = bytearray(codec.encode(small, 50, tile=64, extras={"eXIF": b"MM"}))
+    chunks = {c.type: c for c in bitstream.read(bytes(data)).chunks}
+    assert salvaged(bytes(data))[0].shape == (60, 100, 4)
+    data[chunks["alPH"].offset + 30] ^= 1
+    out, notes = salvaged(bytes(data))
+    assert out.shape == (60, 100, 3) and notes == ["lost and left out: chunk alPH"]
+
+
+# --- kinds of pixels -----------------------------------------------------------------------------
+
+
+def test_kinds_in_tiles(picture: Pixels) -> None:
+    deep = picture[:120, :150].astype(np.uint16) * 257 + 3
+    for kind in (deep, deep[..., 1], np.dstack([deep, deep[..., 0]])):
+        data = codec.encode(kind, 60, tile=64)
+        whole = codec.decode(data, array=True, depth=16)
+        assert whole.shape == kind.shape and whole.dtype == np.uint16
+        assert np.array_equal(codec.decode(data, array=True, depth=16, region=(33, 11, 70, 80)), whole[11:91, 33:103])
+        assert codec.decode(data, array=True, scale=4).shape[:2] == (30, 38)

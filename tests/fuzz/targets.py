@@ -97,7 +97,7 @@ def seeds() -> dict[str, list[bytes]]:
     """Valid inputs of each target: the golden files and variants, small pictures of many formats, the test weights."""
     os.environ["IRC_WEIGHTS"] = str(DATA)
     golden = [path.read_bytes() for path in sorted(DATA.glob("golden-*.irc"))]
-    files = list(golden)
+    files = [*golden, (DATA / "tiles.irc").read_bytes()]
     for data in golden[:1]:
         file = bitstream.read(data)
         alpha = np.arange(file.header.pixels, dtype=np.uint16).reshape(file.header.height, -1)
