@@ -107,7 +107,7 @@ def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
     options = ["-f", "--temperature", "2", "--max-pixels", "99"]
     assert cli.main(["decode", *options, "photo.irc", "new.png"]) == 0
     assert api.calls[1] == {
-        "temperature": 2.0, "seed": None, "array": True, "device": "auto", "max_pixels": 99,
+        "temperature": 2.0, "seed": None, "array": True, "depth": 8, "device": "auto", "max_pixels": 99,
         "region": None, "scale": 1, "salvage": False, "notes": [], "progress": None,
     }  # fmt: skip
 
