@@ -160,7 +160,7 @@ def test_interrupted_in_the_middle_of_a_step(photos: Path, config: Path, tmp_pat
         elif where == "clip":
             patch.setattr(torch.nn.utils, "clip_grad_norm_", after_calls(4, torch.nn.utils.clip_grad_norm_, interrupt))
         else:
-            patch.setattr(torch.optim.Adam, "step", after_calls(4, torch.optim.Adam.step, interrupt))
+            patch.setattr(train.Muon, "step", after_calls(4, train.Muon.step, interrupt))
         half = start(photos, tmp_path / "parts", config=config)
     assert half["step"] < STEPS
     resumed = start(photos, tmp_path / "parts", "--resume")
