@@ -201,7 +201,7 @@ def zero_scale(arrays: dict[str, np.ndarray]) -> None:
 
 
 def side_mean_far_away(arrays: dict[str, np.ndarray]) -> None:
-    arrays["prior.side_mean"] = arrays["prior.side_mean"] - 2 ** 31 + 1000
+    arrays["prior.side_mean"] = np.full_like(arrays["prior.side_mean"], -2 ** 31 + 1000)
 
 
 TABLES = [zero_scale, side_mean_far_away, not_finite, floats_for_integers, unordered_tables, tables_far_away, zero_frequency, short_tables, no_scales, short_features, large_features, few_channels, fractional_phase]
