@@ -86,7 +86,10 @@ class Ahead(Generic[T]):
         if self.workers < 2 or len(self.order) < 2:
             yield from self._walk(self.make)
             return
-        pool = ThreadPoolExecutor(min(self.workers, len(self.order)))
+        count = min(self.workers, len(self.order))
+        # torch's threads are shared out among the workers: each with all of them would be slower than one alone
+        threads = torch.get_num_threads()
+        pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(max(1, threads // count),))
         futures: dict[int, Future[T]] = {}
         left = iter(self.order)
 
@@ -102,6 +105,7 @@ class Ahead(Generic[T]):
             yield from self._walk(take)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(threads)  # the share has become the default of new threads
 
     def _walk(self, take: Callable[[int], T]) -> Iterator[dict[int, T]]:
         held: dict[int, T] = {}

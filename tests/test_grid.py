@@ -60,11 +60,13 @@ def test_draw_does_not_depend_on_the_window() -> None:
 
 def test_ahead_makes_each_item_once_and_drops_it() -> None:
     steps = [[0, 1], [1, 2], [2, 0], [3]]
+    threads = torch.get_num_threads()
     for workers in (1, 2, 5):
         made: list[int] = []
         walk = windows.Ahead(lambda i: (made.append(i), i * 10)[1], steps, workers)  # noqa: B023
         assert list(walk) == [{0: 0, 1: 10}, {1: 10, 2: 20}, {2: 20, 0: 0}, {3: 30}]
         assert sorted(made) == [0, 1, 2, 3]
+    assert torch.get_num_threads() == threads
 
     def fails(i: int) -> int:
         if i == 2:
