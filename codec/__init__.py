@@ -15,12 +15,19 @@ from codec.bitstream import read as _read
 if TYPE_CHECKING:
     from codec.api import decode, encode, verify
 
-__all__ = ["decode", "encode", "info", "verify"]
+__all__ = ["decode", "encode", "info", "register", "verify"]
 
 
 def info(data: bytes) -> dict[str, Any]:
     """What a file says of itself: header fields, bits a pixel, chunks. Nothing is decoded, torch is not imported."""
     return _describe(_read(data, None))
+
+
+def register() -> None:
+    """Make Pillow open and save .irc files (codec/plugin.py)."""
+    from codec import plugin
+
+    plugin.register()
 
 
 def __getattr__(name: str) -> Any:

@@ -11,35 +11,33 @@ from __future__ import annotations
 import copy
 import functools
 import math
-import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, overload
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec import bitstream, kinds, network
-from codec.errors import DamagedError, InputError, IrcError, TargetError
+from codec import bitstream, grid, kinds, network, windows
+from codec.errors import IrcError, TargetError
+from codec.grid import SCALES, Box, automatic, region_box
 from codec.kinds import Pixels
 from codec.network import Codec, Latent
+from codec.salvage import Salvager, read_damaged
+from codec.tiles import Coded, Progress, Reader, Source, check, checksum, combined, join
 from codec.weights import Weights, load
-from entropy.coder import CorruptStream
 from entropy.config import BANDS, MULTIPLE
 from entropy.integer import CLIP
-from entropy.integer import Latent as Coded
+from entropy.integer import Latent as Held
 
 QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
 ROUNDS = 12            #: of settling, at most
+PASSES = 17            #: over a picture that a search takes: both ends, and halving 25600 steps down to one
+T = TypeVar("T")
 
-
-def checksum(latent: Coded) -> int:
-    """CRC-32 over side latent and coefficients, little-endian int32, coarse to fine."""
-    value = 0
-    for array in (latent.side, *latent.k):
-        value = zlib.crc32(np.ascontiguousarray(array, "<i4"), value)
-    return value
+__all__ = ["checksum", "decode", "encode", "latent", "verify"]
 
 
 def _device(name: str) -> torch.device:
@@ -77,26 +75,23 @@ class _Session:
         coded = split(torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)[None])
         return Latent([b * g for b, g in zip(bands, gain)], coded, gain, split(self.model.deviation[None])), q
 
-    def quantise(self, bands: list[torch.Tensor], quality: int) -> Coded:
+    def quantise(self, bands: list[torch.Tensor], quality: int) -> Held:
         """Bands -> integers on the fixed grid."""
         latent, q = self.latent(bands, quality)
         k = [(a * c).round().clamp(-CLIP, CLIP) for a, c in zip(latent.k, latent.coded)]
         side = self.model.side_latent(k, q).round().clamp(-CLIP, CLIP)
-        whole = lambda t: t[0].cpu().numpy().astype(np.int32)  # noqa: E731
-        return Coded(whole(side), [whole(a) for a in k])
+        whole = lambda t: t[0].nan_to_num().cpu().numpy().astype(np.int32)  # noqa: E731  (NaN: from crafted weights)
+        return Held(whole(side), [whole(a) for a in k])
 
-    def picture(self, coded: Coded, quality: int, height: int, width: int, temperature: float, seed: int,
-                grey: bool, depth: int) -> Pixels:
-        """Integers -> H,W or H,W,3 samples; z is drawn from `seed` where the temperature is above 0."""
-        k = [torch.from_numpy(a.astype(np.float32))[None].to(self.device) for a in coded.k]
-        latent, q = self.latent(k, quality)
-        z = None
-        if temperature > 0:
-            random = np.random.Generator(np.random.PCG64(seed))
-            z = [torch.from_numpy(random.standard_normal(a.shape, np.float32) * np.float32(temperature)).to(self.device)
-                 for a in k]
-        bands = self.model.restore(k, latent, self.model.lost(k, latent, q), z)
-        return kinds.samples(self.model.synthesise(bands)[0, :, :height, :width], grey, depth)
+    def render(self, k: list[NDArray[np.float32]], quality: int, z: list[NDArray[np.float32]] | None,
+               scale: int = 1) -> torch.Tensor:
+        """Integers C,h,w of the levels that 1/scale needs, z (times the temperature) -> pixels 1,3,H,W, not clipped."""
+        on_device = lambda a: torch.from_numpy(a)[None].to(self.device)  # noqa: E731
+        values = [on_device(a) for a in k]
+        latent, q = self.latent(values, quality)
+        drawn = None if z is None else [on_device(a) for a in z]
+        bands = self.model.restore(values, latent, self.model.lost(values, latent, q), drawn)
+        return self.model.synthesise(bands) if scale == 1 else self.model.reduce(bands, scale)
 
 
 def network_to(weights: Weights, device: torch.device) -> Codec:
@@ -109,28 +104,49 @@ def _session(name: bytes | None, device: torch.device) -> _Session:
     return _Session(load(name), device)
 
 
-def _settle(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...], mode: int) -> Coded:
-    """A latent that its own decoded picture encodes to again, reached by doing just that.
+def _assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]], mode: int) -> Pixels:
+    """Samples of a mode from the pieces of a picture or of a part of it, whose upper left piece comes first."""
+    grey, depth = kinds.is_grey(mode), kinds.depth_of(mode)
+    whole = shape if grey else (*shape, 3)
+    out: Pixels = np.empty(whole, np.uint8) if depth == 8 else np.empty(whole, np.uint16)
+    origin: Box | None = None
+    for box, x in pieces:
+        origin = origin or box
+        here = box.within(Box(origin.top, origin.left, origin.top + shape[0], origin.left + shape[1]))
+        out[here] = kinds.samples(x, grey, depth)
+    return out
+
+
+def _settle(source: Source, quality: int) -> list[Coded]:
+    """Tiles that their own decoded picture encodes to again, reached by doing just that.
 
     The grid is fixed and offsets stay inside the bins, so only clipping and rounding of samples move a coefficient;
-    a few rounds end it. After `ROUNDS` without an end the last latent is kept: it is as good, only not a fixed point.
+    a few rounds end it. After `ROUNDS` without an end the last ones are kept: as good, only not a fixed point.
     """
-    held = session.prior.encode(coded, quality)[1]
+    height, width = source.pixels.shape[:2]
+    mode = kinds.mode_of(source.pixels)
+    held = list(source.code(quality))
     for _ in range(ROUNDS):
-        pixels = session.picture(held, quality, shape[0], shape[1], 0.0, 0, kinds.is_grey(mode), kinds.depth_of(mode))
-        again = session.prior.encode(session.quantise(session.bands(pixels), quality), quality)[1]
-        if checksum(again) == checksum(held):
-            break
+        latents = [t.latent for t in held]
+        pieces = windows.pictures(source.session, height, width, source.tile_size, latents.__getitem__, quality, 0.0, 0)
+        decoded = Source(source.session, _assembled((height, width), pieces, mode), source.tile_size, source.workers)
+        again = list(decoded.code(quality))
+        settled = [t.checksum for t in again] == [t.checksum for t in held]
         held = again
+        if settled:
+            break
     return held
 
 
-def _file(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...], temperature: float, seed: int,
-          extras: Mapping[str, bytes], mode: int = 1) -> tuple[bytes, Coded]:
-    stream, held = session.prior.encode(coded, quality)
-    header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature, seed=seed,
-                                 weights=session.name, checksum=checksum(held))
-    return bitstream.write(header, [stream], dict(extras)), held
+def _file(session: _Session, tiles: Iterable[Coded], quality: int, shape: tuple[int, ...], tile_size: int,
+          temperature: float, seed: int, extras: Mapping[str, bytes], mode: int = 1) -> bytes:
+    streams, checksums = [], []
+    for tile in tiles:  # latents are not kept: those of a large picture take more memory than its pixels
+        streams.append(tile.stream)
+        checksums.append(tile.checksum)
+    header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature,
+                                 seed=seed, tile_size=tile_size, weights=session.name, checksum=combined(checksums))
+    return bitstream.write(header, streams, dict(extras), checksums)
 
 
 def _search(measure: Callable[[int], float], target: float, at_most: bool, what: str) -> int:
@@ -161,7 +177,8 @@ def _search(measure: Callable[[int], float], target: float, at_most: bool, what:
 @torch.no_grad()
 def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: float | None = None,
            size: int | None = None, psnr: float | None = None, temperature: float = 0.0, seed: int = 0,
-           extras: Mapping[str, bytes] | None = None, stable: bool = False, device: str = "auto") -> bytes:
+           extras: Mapping[str, bytes] | None = None, stable: bool = False, device: str = "auto",
+           tile: int | None = None, progress: Progress | None = None) -> bytes:
     """Encode a picture to the bytes of an .irc file.
 
     image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
@@ -171,6 +188,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     payloads (codec.bitstream).
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
+    tile: side in pixels of tiles that are coded independently, a multiple of 32; 0: one tile, in memory as a whole;
+    None: 0 up to 4 megapixels, 1024 beyond. progress: called with (pieces done, pieces in all).
     Raises InputError, TargetError, WeightsError, ValueError.
 
         >>> import numpy as np
@@ -186,96 +205,152 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     for name, target in (("bpp", bpp), ("size", size), ("psnr", psnr)):
         if target is not None and not math.isfinite(target):
             raise ValueError(f"{name} must be finite, not {target}")
+    if tile is not None and not (0 <= tile <= 65535 and tile % MULTIPLE == 0):
+        raise ValueError(f"tile must be 0 or a multiple of {MULTIPLE} up to 65535, not {tile}")
     colour, alpha = kinds.split(kinds.of_image(image) if isinstance(image, Image.Image) else image)
     extras, mode = dict(extras or {}), kinds.mode_of(colour)
     if alpha is not None:
         extras[bitstream.ALPHA] = kinds.pack_alpha(alpha)
     session = _session(None, _device(device))
-    bands = session.bands(colour)
-    shape, kind = colour.shape, (kinds.is_grey(mode), kinds.depth_of(mode))
+    shape = colour.shape
+    tile_size = automatic(*shape[:2]) if tile is None else tile
+    searched = psnr is not None or bpp is not None or size is not None
+    source = Source(session, colour, tile_size, windows.default_workers(), searched)
+    counted = _Counted(progress, len(source.tiles) * (PASSES if searched else 1))
 
-    def make(code: int) -> tuple[bytes, Coded]:
-        return _file(session, session.quantise(bands, code), code, shape, temperature, seed, extras, mode)
+    def make(code: int) -> bytes:
+        return _file(session, counted(source.code(code)), code, shape, tile_size, temperature, seed, extras, mode)
 
     if psnr is not None:
         def reached(code: int) -> float:
-            out = session.picture(make(code)[1], code, shape[0], shape[1], 0.0, 0, *kind)
-            error = float(((out.astype(np.float32) - colour) ** 2).mean())
+            pieces = windows.pictures(session, shape[0], shape[1], tile_size, lambda i: source.tile(i, code).latent,
+                                      code, 0.0, 0, workers=source.workers)
+            error = 0.0
+            for box, x in counted(pieces):
+                given = colour[box.top:box.bottom, box.left:box.right]
+                out = kinds.samples(x, kinds.is_grey(mode), kinds.depth_of(mode))
+                error += float(((out.astype(np.float32) - given) ** 2).sum(dtype=np.float64))
+            error /= colour.size
             return 10 * math.log10(np.iinfo(colour.dtype).max ** 2 / error) if error else math.inf
         code = _search(reached, psnr, False, "PSNR")
     elif bpp is not None or size is not None:
         limit = size if size is not None else int(bpp * shape[0] * shape[1] / 8)  # type: ignore[operator]
         unit = 1.0 if size is not None else 8 / (shape[0] * shape[1])
-        code = _search(lambda c: len(make(c)[0]) * unit, limit * unit, True, "size" if size is not None else "bpp")
+        code = _search(lambda c: len(make(c)) * unit, limit * unit, True, "size" if size is not None else "bpp")
     else:
         code = round(quality * 256)
     if stable:
-        settled = _settle(session, session.quantise(bands, code), code, shape, mode)
-        return _file(session, settled, code, shape, temperature, seed, extras, mode)[0]
-    return make(code)[0]
+        return _file(session, _settle(source, code), code, shape, tile_size, temperature, seed, extras, mode)
+    return make(code)
 
 
-def _read(data: bytes, max_pixels: int | None, device: str) -> tuple[_Session, bitstream.File, Coded]:
+class _Counted:
+    """Reports each piece that passes through to `progress`."""
+
+    def __init__(self, progress: Progress | None, total: int):
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self, pieces: Iterable[T]) -> Iterator[T]:
+        for piece in pieces:
+            yield piece
+            self.done += 1
+            if self.progress:
+                self.progress(self.done, max(self.total, self.done))
+
+
+def _read(data: bytes, max_pixels: int | None, device: str) -> Reader:
     file = bitstream.read(data, max_pixels)
-    h = file.header
-    if h.tile_size:
-        raise InputError("the file uses tiles, which this version does not decode")
-    session = _session(h.weights, _device(device))
-    try:
-        coded = session.prior.decode(file.tiles[0], h.quality_code, h.height + -h.height % MULTIPLE,
-                                     h.width + -h.width % MULTIPLE)
-    except CorruptStream as error:
-        raise DamagedError(str(error)) from error
-    if checksum(coded) != h.checksum:
-        raise DamagedError("the decoded latent is not the one that was encoded (checksum differs)")
-    return session, file, coded
+    check(file)
+    return _reader(file, device)
+
+
+def _reader(file: bitstream.File, device: str) -> Reader:
+    return Reader(_session(file.header.weights, _device(device)), file)
 
 
 @overload
 def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[False] = ...,
-           depth: int = ..., device: str = ..., max_pixels: int | None = ...) -> Image.Image: ...
+           depth: int = ..., device: str = ..., max_pixels: int | None = ...,
+           region: tuple[int, int, int, int] | None = ..., scale: int = ..., salvage: bool = ...,
+           notes: list[str] | None = ..., progress: Progress | None = ...) -> Image.Image: ...
 @overload
 def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[True],
-           depth: int = ..., device: str = ..., max_pixels: int | None = ...) -> Pixels: ...
+           depth: int = ..., device: str = ..., max_pixels: int | None = ...,
+           region: tuple[int, int, int, int] | None = ..., scale: int = ..., salvage: bool = ...,
+           notes: list[str] | None = ..., progress: Progress | None = ...) -> Pixels: ...
 @torch.no_grad()
 def decode(data: bytes, *, temperature: float | None = None, seed: int | None = None, array: bool = False,
-           depth: int = 8, device: str = "auto",
-           max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS) -> Image.Image | Pixels:
+           depth: int = 8, device: str = "auto", max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
+           region: tuple[int, int, int, int] | None = None, scale: int = 1, salvage: bool = False,
+           notes: list[str] | None = None, progress: Progress | None = None) -> Image.Image | Pixels:
     """Decode the bytes of an .irc file to a PIL image, or (array=True) to an array of the shapes that `encode` takes.
 
     depth: 8 or 16 bits a sample, whatever was encoded; colour of 16 bits and 16 bits with alpha only as an array.
     temperature and seed override the file's: 0 gives the most likely picture (best PSNR), 1 draws what was lost.
+    region: (x, y, width, height) in pixels; only the tiles it needs are decoded, and it equals the crop of the
+    whole picture. scale: 1, 2, 4, 8 or 16; only the coarse levels are decoded, sides are divided by it and rounded up.
+    salvage: decode what is whole of a damaged file of several tiles and fill the rest from around it; what is lost is
+    appended to `notes`, one line (without `notes`, a warning). progress: called with (pieces done, pieces in all).
     Raises InputError, DamagedError, WeightsError, ValueError.
 
         >>> import numpy as np
-        >>> decode(encode(np.full((5, 7, 3), 200, np.uint8), 90)).size
-        (7, 5)
+        >>> data = encode(np.full((50, 70, 3), 200, np.uint8), 90)
+        >>> decode(data).size, decode(data, region=(60, 0, 10, 5)).size, decode(data, scale=8).size
+        ((70, 50), (10, 5), (9, 7))
     """
     if temperature is not None and not 0 <= temperature <= 2:
         raise ValueError(f"temperature must be in 0..2, not {temperature}")
     if depth not in kinds.DEPTHS:
         raise ValueError(f"depth must be 8 or 16, not {depth}")
-    session, file, coded = _read(data, max_pixels, device)
-    h = file.header
-    alpha = file.extras.get(bitstream.ALPHA)
-    pixels = kinds.join(
-        session.picture(coded, h.quality_code, h.height, h.width, h.temperature if temperature is None else temperature,
-                        h.seed if seed is None else seed, kinds.is_grey(h.mode), depth),
-        None if alpha is None else kinds.unpack_alpha(alpha, h.width, h.height))
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
+    tiles: Reader | Salvager
+    if salvage:
+        found = read_damaged(data, max_pixels)
+        reader = _reader(found.file, device)
+        tiles = Salvager(reader, found)
+    else:
+        tiles = reader = _read(data, max_pixels, device)
+    h = reader.file.header
+    box = Box(0, 0, h.height, h.width) if region is None else region_box(region, h.height, h.width)
+    levels = windows.LEVELS[scale]
+    pieces = windows.pictures(
+        reader.session, h.height, h.width, h.tile_size, lambda i: tiles.tile(i, levels), h.quality_code,
+        h.temperature if temperature is None else temperature, h.seed if seed is None else seed, box, scale,
+        windows.default_workers())
+    shape = -(-box.bottom // scale) - box.top // scale, -(-box.right // scale) - box.left // scale
+    counted = _Counted(progress, sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box)))
+    colour = _assembled(shape, counted(pieces), (not kinds.is_grey(h.mode)) + 2 * kinds.DEPTHS.index(depth))
+    packed = reader.file.extras.get(bitstream.ALPHA)
+    alpha = None if packed is None else kinds.reduce(kinds.unpack_alpha(packed, h.width, h.height), box, scale)
+    pixels = kinds.join(colour, alpha)
+    if isinstance(tiles, Salvager) and (report := tiles.report(box)):
+        if notes is None:
+            warnings.warn(report, stacklevel=2)
+        else:
+            notes.append(report)
     return pixels if array else kinds.to_image(pixels)
 
 
-def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS) -> None:
+@torch.no_grad()
+def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
+           progress: Progress | None = None) -> None:
     """Decode latent and alpha, compare the latent's checksum; raises what `decode` would, else returns nothing.
 
         >>> import numpy as np
         >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
     """
-    file = _read(data, max_pixels, "cpu")[1]
-    if (alpha := file.extras.get(bitstream.ALPHA)) is not None:
-        kinds.unpack_alpha(alpha, file.header.width, file.header.height)
+    reader = _read(data, max_pixels, "cpu")
+    h, count = reader.file.header, len(reader.tiles)
+    if (alpha := reader.file.extras.get(bitstream.ALPHA)) is not None:
+        kinds.unpack_alpha(alpha, h.width, h.height)
+    steps = [[i] for i in range(count)]
+    for n, _ in enumerate(windows.Ahead(reader.tile, steps, windows.default_workers()), 1):
+        if progress:
+            progress(n, count)
 
 
-def latent(data: bytes) -> Coded:
-    """The integers that a file holds: side latent and four levels (for tests and research)."""
-    return _read(data, None, "cpu")[2]
+def latent(data: bytes) -> Held:
+    """The integers that a file holds: side latent and four levels, tiles put together (for tests and research)."""
+    reader = _read(data, None, "cpu")
+    return join([reader.tile(i) for i in range(len(reader.tiles))], reader.tiles)

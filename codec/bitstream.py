@@ -35,7 +35,8 @@ MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
 ALPHA, EXIF, ICC, XMP = "alPH", "eXIF", "icCP", "xmPP"
 CRITICAL_CHUNKS = {
     "HEAD": "the header; exactly one, the first chunk",
-    "TILE": "u32 length of each DATA payload, row by row; exactly when there are several tiles",
+    "TILE": "of each tile, row by row: u32 length of its DATA payload, u32 checksum of its latent; "
+    "exactly when there are several tiles",
     "DATA": "the coded latents of one tile; one a tile, row by row; the last one ends the file",
 }
 ANCILLARY_CHUNKS = {
@@ -132,7 +133,7 @@ class Header:
     )
     seed: int = _field("H", 0, 65535, "seed of the sampling", default=0)
     tile_size: int = _field(
-        "H", 0, 65535, "side of a tile in pixels; 0: the picture is one tile", default=0
+        "H", 0, 65535, "side of a tile in pixels, a multiple of 32; 0: the picture is one tile", default=0
     )
     weights: bytes = _field(
         "4s", None, None, "first 4 bytes of the SHA-256 of the weights", default=bytes(4)
@@ -200,7 +201,9 @@ FIELDS = tuple(
     for code, low, high, meaning, label, scale, names, as_hex in [f.metadata["spec"]]
 )
 _EXPLAINED = ("tile_size", "weights", "checksum")
+_ENTRY = struct.Struct(">II")  # length and checksum of a tile
 _HEAD = struct.Struct(">" + "".join(spec.code for spec in FIELDS))
+HEAD_END = len(MAGIC) + 1 + CHUNK_OVERHEAD + _HEAD.size
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,7 @@ class File:
     extras: dict[str, bytes]
     chunks: tuple[Chunk, ...]
     size: int
+    checksums: tuple[int, ...]  # of each tile's latent
 
     @property
     def bpp(self) -> float:
@@ -251,17 +255,30 @@ def _chunk(kind: str, payload: bytes) -> bytes:
     return b"".join((name, struct.pack(">I", len(payload)), payload, struct.pack(">I", crc)))
 
 
+def tile_name(number: int, columns: int) -> str:
+    """Return how messages call a tile, rows and columns counted from 0."""
+    return f"tile {number} (row {number // columns}, column {number % columns})"
+
+
 def write(
-    header: Header, tiles: Sequence[bytes], extras: Mapping[str, bytes] | None = None
+    header: Header,
+    tiles: Sequence[bytes],
+    extras: Mapping[str, bytes] | None = None,
+    checksums: Sequence[int] | None = None,
 ) -> bytes:
     """Return the bytes of an .irc file.
 
     `tiles` holds one payload a tile, row by row; `extras` maps the types of
-    ancillary chunks to their payloads. ValueError where these do not fit.
+    ancillary chunks to their payloads; `checksums` holds that of each tile's latent
+    (zeros by default) and is written only where there are several tiles, since the
+    only one's is the header's. ValueError where these do not fit.
     """
     rows, columns = header.grid
     if len(tiles) != rows * columns:
         raise ValueError(f"{len(tiles)} tiles for a grid of {rows} x {columns}")
+    checksums = [0] * len(tiles) if checksums is None else checksums
+    if len(checksums) != len(tiles):
+        raise ValueError(f"{len(checksums)} checksums for {len(tiles)} tiles")
     for kind, payload in (extras or {}).items():
         if not _is_type(kind.encode("ascii", "replace")) or is_critical(kind):
             raise ValueError(f"{kind!r} is not the type of an ancillary chunk")
@@ -275,7 +292,8 @@ def write(
     # was cut off is always short of a tile and needs no end marker to be found out.
     parts.extend(_chunk(kind, payload) for kind, payload in (extras or {}).items())
     if len(tiles) > 1:
-        parts.append(_chunk("TILE", struct.pack(f">{len(tiles)}I", *map(len, tiles))))
+        entries = zip(map(len, tiles), checksums)
+        parts.append(_chunk("TILE", b"".join(_ENTRY.pack(*entry) for entry in entries)))
     parts.extend(_chunk("DATA", tile) for tile in tiles)
     return b"".join(parts)
 
@@ -354,6 +372,20 @@ def _iterate(data: bytes) -> Iterator[tuple[Chunk, bytes]]:
         offset += size + CHUNK_OVERHEAD
 
 
+def payload_at(data: bytes, offset: int, kind: str) -> bytes | None:
+    """Return the payload of a whole chunk of type `kind` at `offset`, None where there is none."""
+    raw = data[offset : offset + 4]
+    if offset + CHUNK_OVERHEAD > len(data) or raw != kind.encode("latin-1"):
+        return None
+    (size,) = struct.unpack_from(">I", data, offset + 4)
+    end = offset + 8 + size
+    if end + 4 > len(data):
+        return None
+    (crc,) = struct.unpack_from(">I", data, end)
+    payload = bytes(data[offset + 8 : end])
+    return payload if crc == zlib.crc32(payload, zlib.crc32(raw)) else None
+
+
 def _parse_head(
     chunks: Iterator[tuple[Chunk, bytes]], max_pixels: int | None
 ) -> tuple[Header, Chunk]:
@@ -403,13 +435,13 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
     chunks: list[Chunk] = [head]
     extras: dict[str, bytes] = {}
     tiles: list[bytes] = []
-    index: tuple[int, ...] | None = None
-    for chunk, payload in stream:
+    index: tuple[tuple[int, int], ...] | None = None
+    for chunk, payload in _naming_tile(stream, tiles, count, columns):
         where = f"chunk {chunk.type} at offset {chunk.offset}"
         if chunk.type == "DATA":
             if count > 1 and index is None:
                 raise DamagedError(f"{where}: the tile index is missing")
-            if index is not None and index[len(tiles)] != chunk.size:
+            if index is not None and index[len(tiles)][0] != chunk.size:
                 raise DamagedError(f"{where}: its length is not that of the tile index")
             tiles.append(payload)
         elif chunk.type == "TILE":
@@ -417,9 +449,9 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
                 raise DamagedError(f"{where}: an index that should not be there")
             # A grid can ask for billions of tiles; nothing is made for them before
             # the file has shown that it is long enough to hold them.
-            if len(payload) != 4 * count:
+            if len(payload) != _ENTRY.size * count:
                 raise DamagedError(f"{where}: {len(payload)} bytes for {count} tiles")
-            index = struct.unpack(f">{count}I", payload)
+            index = tuple(_ENTRY.iter_unpack(payload))
         elif is_critical(chunk.type):
             raise DamagedError(f"{where}: a critical chunk of unknown type or in a wrong place")
         elif chunk.type in extras or tiles:
@@ -441,7 +473,26 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
             f"chunk DATA at offset {len(data)}: the file is truncated "
             f"({len(tiles)} of {count} tiles present)"
         )
-    return File(header, tuple(tiles), extras, tuple(chunks), len(data))
+    checksums = tuple(c for _, c in index) if index is not None else (header.checksum,)
+    return File(header, tuple(tiles), extras, tuple(chunks), len(data), checksums)
+
+
+def _naming_tile(
+    stream: Iterator[tuple[Chunk, bytes]], tiles: list[bytes], count: int, columns: int
+) -> Iterator[tuple[Chunk, bytes]]:
+    """Pass chunks on; where one after the tile index is damaged, say which tile that is."""
+    indexed = False
+    while True:
+        try:
+            chunk, payload = next(stream)
+        except StopIteration:
+            return
+        except DamagedError as error:
+            if indexed and len(tiles) < count:
+                raise DamagedError(f"{tile_name(len(tiles), columns)}: {error}") from None
+            raise
+        yield chunk, payload
+        indexed |= chunk.type == "TILE"
 
 
 def describe(file: File) -> dict[str, object]:

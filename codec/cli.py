@@ -25,15 +25,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, BinaryIO, NoReturn
 
-from codec import bitstream
+from codec import bitstream, progress
 from codec.errors import EXIT_CODES, InputError, IrcError, exit_code
 
 PROGRAM = "irc"
 SUMMARY = "a learned image codec: photos to .irc files and back"
 STREAM = "-"
+LEAST_MEMORY = 1 << 30  # address space in which torch starts
 
 
 def _number(low: float, high: float, *, open_low: bool = False) -> Callable[[str], float]:
@@ -79,6 +80,21 @@ def _one_of(*values: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _region(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    whole = len(parts) == 4 and all(p.isascii() and p.isdigit() for p in parts)
+    if not whole or not all(p.strip("0") for p in parts[2:]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,W,H (whole numbers, size above 0)")
+    return tuple(map(int, parts))
+
+
+def _scale(text: str) -> int:
+    known = {"1": 1, "1/2": 2, "1/4": 4, "1/8": 8, "1/16": 16}
+    if text not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(known)}")
+    return known[text]
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,15 @@ OPTIONS = (
         _number(0, math.inf, open_low=True), group="rate",
     ),
     Option(
+        ("--tile",), ("encode",),
+        "code tiles of N pixels a side independently (0: the picture is one tile), so that regions, threads, little "
+        "memory and salvage are possible",
+        "N", _one_of(0, 512, 1024), default_text="0 up to 4 megapixels, 1024 beyond",
+    ),
+    Option(
+        ("--verify",), ("encode",), "decode what was written before it takes its place", default=False
+    ),
+    Option(
         ("--temperature",), ("encode",),
         "temperature, 0 to 2, at which the decoder draws the detail that is not stored; "
         "0 is the most likely detail",
@@ -160,6 +185,20 @@ OPTIONS = (
         _integer(0, 65535),
     ),
     Option(
+        ("--region",), ("decode",),
+        "decode only this part, upper left corner and size in pixels, from the tiles it needs", "X,Y,W,H", _region,
+    ),
+    Option(
+        ("--scale",), ("decode",), "decode a smaller picture, from the coarse part of the file", "1/N", _scale,
+        default_text="1; 1/2, 1/4, 1/8 and 1/16 are possible",
+    ),
+    Option(
+        ("--salvage",), ("decode",),
+        "decode what is whole of a damaged or cut file of several tiles, fill the rest from around it "
+        "and say what is lost",
+        default=False,
+    ),
+    Option(
         ("--depth",), ("decode",), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
         _one_of(8, 16), default=8,
     ),
@@ -182,7 +221,7 @@ OPTIONS = (
         choices=("cpu", "cuda", "auto"),
     ),
     Option(
-        ("--max-pixels",), ("encode", "decode"), "refuse pictures of more than N pixels", "N",
+        ("--max-pixels",), ("encode", "decode", "verify"), "refuse pictures of more than N pixels", "N",
         _integer(1), default=bitstream.DEFAULT_MAX_PIXELS,
     ),
 )  # fmt: skip
@@ -218,6 +257,7 @@ def _shown(name: str) -> str:
 
 
 def _say(line: str) -> None:
+    progress.close()
     with suppress(OSError, ValueError):  # nobody listens: the exit status still says it
         print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
 
@@ -290,9 +330,23 @@ def _refuse_existing(target: str, force: bool) -> None:
         raise IrcError(f"{_shown(target)} exists; -f overwrites it")
 
 
-def _write(target: str, data: bytes, force: bool) -> None:
-    """Write the output whole or not at all."""
+def _check_written(data: bytes) -> None:
+    """Decode what has been written; IrcError where it is not what was encoded."""
+    api = _api()
+
     try:
+        api.verify(data, max_pixels=None, progress=progress.reporter("verify"))
+    except IrcError as error:
+        raise IrcError(f"what was written does not decode to what was encoded: {error}") from None
+
+
+def _write(
+    target: str, data: bytes | memoryview, force: bool, check: Callable[[bytes], None] | None = None
+) -> None:
+    """Write the output whole or not at all; `check` gets what was written before it takes its place."""
+    try:
+        if check and (target == STREAM or (os.path.exists(target) and not os.path.isfile(target))):
+            check(bytes(data))  # what went into a pipe cannot be read again
         if target == STREAM:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
@@ -302,6 +356,9 @@ def _write(target: str, data: bytes, force: bool) -> None:
         else:
             with _replacing(target, force) as stream:
                 stream.write(data)
+                if check:
+                    stream.flush()
+                    check(Path(stream.name).read_bytes())
     except OSError as error:
         if target == STREAM:
             _discard_stdout()
@@ -325,7 +382,8 @@ def _replacing(target: str, force: bool) -> Iterator[BinaryIO]:
     temporary = ""
     try:
         descriptor, temporary = tempfile.mkstemp(".part", f".{name[:100]}.", folder)
-        with os.fdopen(descriptor, "wb") as stream:
+        os.close(descriptor)
+        with open(temporary, "wb") as stream:  # by name, so that it can be read again
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -349,6 +407,20 @@ def _mode(target: str) -> int:
 
 
 # --- commands ------------------------------------------------------------------------
+
+
+def _api() -> ModuleType:
+    """Import the codec. Where a limit on memory leaves no room for torch, its libraries would abort the process."""
+    with suppress(ImportError):  # not on every system
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
+            least = LEAST_MEMORY >> 20
+            raise IrcError(f"out of memory: torch needs {least} MB, the limit is {limit >> 20} MB")
+    from codec import api
+
+    return api
 
 
 def _set_threads(count: int | None) -> None:
@@ -385,7 +457,7 @@ def _encode(args: argparse.Namespace, status: _Status) -> None:
     if not args.strip:
         extras |= {bitstream.EXIF: picture.exif, bitstream.XMP: picture.xmp}
 
-    from codec import api
+    api = _api()
 
     _set_threads(args.threads)
     data = api.encode(
@@ -399,11 +471,13 @@ def _encode(args: argparse.Namespace, status: _Status) -> None:
         stable=args.stable,
         extras={kind: value for kind, value in extras.items() if value},
         device=args.device,
+        tile=args.tile,
+        progress=progress.reporter("encode"),
     )
     size = os.path.getsize(args.IN) if isinstance(source, str) else len(source.getbuffer())
     if len(data) > size:
         status.note(f"the .irc of {len(data)} bytes is larger than its source of {size} bytes")
-    _write(target, data, args.force)
+    _write(target, data, args.force, _check_written if args.verify else None)
     height, width = picture.pixels.shape[:2]
     facts: dict[str, object] = {
         "width": width,
@@ -421,7 +495,12 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     target = _target(args, ".png")
     started = time.perf_counter()
     data = _read_irc(args.IN)
-    file = bitstream.read(data, args.max_pixels)
+    if args.salvage:
+        from codec.salvage import read_damaged
+
+        file = read_damaged(data, args.max_pixels).file
+    else:
+        file = bitstream.read(data, args.max_pixels)
     from codec import images
 
     name = None if target == STREAM else target
@@ -430,9 +509,10 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     if args.depth == 8 and file.header.mode in bitstream.DEEP_MODES:
         status.note("the picture has 16 bits a sample; --depth 16 keeps them")
 
-    from codec import api
+    api = _api()
 
     _set_threads(args.threads)
+    lost: list[str] = []
     pixels = api.decode(
         data,
         temperature=args.temperature,
@@ -441,7 +521,14 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
         depth=args.depth,
         device=args.device,
         max_pixels=args.max_pixels,
+        region=args.region,
+        scale=args.scale or 1,
+        salvage=args.salvage,
+        notes=lost,
+        progress=progress.reporter("decode"),
     )
+    for line in lost:
+        status.note(line)
     extras = file.extras
     picture = images.Picture(pixels, icc=extras.get(bitstream.ICC))
     if not args.strip:
@@ -450,11 +537,11 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     buffer = io.BytesIO()
     for note in images.save(picture, buffer, name):
         status.note(note)
-    _write(target, buffer.getvalue(), args.force)
+    _write(target, buffer.getbuffer(), args.force)
     header = file.header
     facts: dict[str, object] = {
-        "width": header.width,
-        "height": header.height,
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
         "bytes": file.size,
         "bpp": round(file.bpp, 6),
         "quality": header.quality,
@@ -482,11 +569,11 @@ def _verify(args: argparse.Namespace, status: _Status) -> None:
         with _guard(status, name):
             data = _read_irc(name)
             # Damage to the container is found without the network.
-            bitstream.read(data)
-            from codec import api
+            bitstream.read(data, args.max_pixels)
+            api = _api()
 
             _set_threads(args.threads)
-            api.verify(data)
+            api.verify(data, max_pixels=args.max_pixels, progress=progress.reporter("verify"))
             _tell(json.dumps({"file": name, "ok": True}) if args.json else f"{_shown(name)}: ok")
 
 
@@ -642,15 +729,17 @@ def _guard(status: _Status, name: str | None = None) -> Iterator[None]:
     except IrcError as error:
         status.fail(error.exit_code, str(error))
     except MemoryError:
-        status.fail(exit_code("failure"), "not enough memory")
+        status.fail(exit_code("failure"), "out of memory")
     except Exception as error:
         if os.environ.get("IRC_DEBUG") == "1":
             traceback.print_exc()
         if isinstance(error, BrokenPipeError) or getattr(error, "errno", None) == errno.ENOSPC:
             _discard_stdout()
             message = f"cannot write standard output: {_os_reason(error)}"
-        elif "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
-            message = "not enough memory"
+        elif "OutOfMemory" in type(error).__name__ or any(
+            text in str(error) for text in ("allocate memory", "failed to map segment")
+        ):
+            message = "out of memory"
         else:
             message = f"unexpected {type(error).__name__}: {error} (IRC_DEBUG=1 shows where)"
         status.fail(exit_code("failure"), message)

@@ -59,12 +59,12 @@ class Head(nn.Module):
         out: list[Lost] = []
         from_coarser = at(self.quality)[:, :, None, None]
         level_scale = at(self.log_scale)[:, :, None, None].split(BANDS, 1)
-        for i in range(4):
+        for i in range(len(ks)):  # fewer than 4 levels in a preview
             x = self.first[i](torch.cat((torch.asinh(ks[i]), relative[i].clamp(-8, 8)), 1)) + from_coarser
             x = self.block[i](F.relu(x))
             o = self.last[i](F.relu(x)).float()
             value, log_scale = o.chunk(2, 1)
             out.append(Lost(0.49 * torch.tanh(value), value, (log_scale + level_scale[i]).clamp(-6, 3)))
-            if i < 3:
+            if i + 1 < len(ks):
                 from_coarser = F.pixel_shuffle(self.finer[i](x), 2)
         return out

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.errors import DamagedError, InputError
+from codec.grid import Box
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 DEPTHS = (8, 16)
@@ -90,6 +91,18 @@ def to_depth(samples: Pixels, depth: int) -> Pixels:
     if depth == 16:
         return samples.astype(np.uint16) * np.uint16(TO_16)
     return ((samples.astype(np.uint32) + TO_16 // 2) // TO_16).astype(np.uint8)
+
+
+def reduce(samples: Pixels, part: Box, scale: int) -> Pixels:
+    """A part of H,W samples at 1/scale, each the mean of a cell of scale x scale, sides rounded up."""
+    top, left = part.top // scale * scale, part.left // scale * scale
+    bottom, right = -(-part.bottom // scale) * scale, -(-part.right // scale) * scale
+    here = samples[top:bottom, left:right]
+    if scale == 1:
+        return here
+    padded = np.pad(here, ((0, bottom - top - here.shape[0]), (0, right - left - here.shape[1])), "edge")
+    cells = padded.reshape(padded.shape[0] // scale, scale, -1, scale).mean((1, 3), dtype=np.float32)
+    return np.round(cells).astype(samples.dtype)  # type: ignore[no-any-return]
 
 
 def planes(colour: Pixels) -> torch.Tensor:

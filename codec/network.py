@@ -108,6 +108,10 @@ class Codec(nn.Module):
         """Bands -> pixels N,3,H,W, not clipped."""
         return self.f.inverse(bands) / UNIT + MIDDLE
 
+    def reduce(self, bands: list[Tensor], scale: int) -> Tensor:
+        """The levels of bands that 1/scale needs -> pixels N,3,H/scale,W/scale, not clipped."""
+        return self.f.reduced(bands, scale) / UNIT + MIDDLE
+
     def whiten(self, latent: Latent, lost: list[Lost]) -> list[Tensor]:
         """z of every dropped coefficient (0 where coded): the Gaussian latent that is not stored."""
         return [(k / g / d - o.mean) * torch.exp(-o.log_scale) * (1 - c)

@@ -39,6 +39,21 @@ def pack(bands: list[Tensor]) -> Tensor:
     return torch.cat((bands[0], rest), 1)
 
 
+def _half(x: Tensor, scale: int, dim: int) -> Tensor:
+    """Move a low band along `dim` by (1 - 1/scale)/2 of its sample, with a Lanczos filter of 6 taps.
+
+    Its samples lie on the first pixel of each cell of `scale` pixels, those of a picture in the middle of it.
+    """
+    at = torch.arange(-2, 4, dtype=torch.float64) - (1 - 1 / scale) / 2
+    taps = torch.sinc(at) * torch.sinc(at / 3)
+    n = x.shape[dim]
+    here = torch.arange(n, device=x.device)
+    out = torch.zeros_like(x)
+    for i, tap in enumerate((taps / taps.sum()).tolist()):
+        out += tap * x.index_select(dim, (here + (i - 2)).clamp(0, n - 1))
+    return out
+
+
 class Analysis(nn.Module):
     """Colour rotation, four 9/7 levels, additive couplings at 1/4 and 1/8 (after IRN, arXiv 2005.05650).
 
@@ -78,6 +93,18 @@ class Analysis(nn.Module):
         for part in reversed(self.parts()):
             y = part.inverse(y)
         return y
+
+    def reduced(self, bands: list[Tensor], scale: int) -> Tensor:
+        """The picture at 1/scale (2, 4, 8 or 16) from the levels down to that size: bands, coarse to fine -> N,3,h,w.
+
+        The low band of a level is the picture in small. Couplings are not undone, since they need the levels that
+        are left out; they predict detail and hardly touch the low band (trained ones: 53 dB between with and without).
+        """
+        wave = Wavelet(3)
+        low = bands[0][:, :3] if scale == 16 else wave.inverse(bands[0])
+        for band in bands[1:]:
+            low = wave.inverse(torch.cat((low, band), 1))
+        return self.colour.inverse(_half(_half(low, scale, 2), scale, 3)) / scale
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:

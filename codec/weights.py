@@ -99,6 +99,8 @@ def read(path: Path) -> Weights:
         for key, array in arrays.items():
             if key.startswith("prior.") != (array.dtype.kind in "iu") or not np.isfinite(array).all():
                 raise ValueError(f"{key} is of the wrong type or not finite")
+            if key.endswith(("scale_in", "scale_out", "deviation")) and not (array > 0).all():
+                raise ValueError(f"{key} is not positive")
         model = Codec(config)
         state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
         missing, unexpected = model.load_state_dict(state, strict=False)

@@ -175,6 +175,8 @@ class IntegerPrior(nn.Module):
         if np.abs(arrays["features"].astype(np.int64)).max() > 1023 or \
                 any(not bool((p == p.round()).all()) for p in graph.parameters()):
             raise NotExact("features beyond the range of the layers' sums, or parameters that are not whole")
+        if np.abs(arrays["side_mean"].astype(np.int64)).max() > CLIP:
+            raise ValueError("means of the side latent beyond the range of its values")
         own, mean_gain, coded_from, side_mean = (arrays[n].astype(np.int64) for n in cls._NUMBERS)
         out = cls(config, graph, own, mean_gain, coded_from, *kinds, side_mean.astype(np.int32))
         out.feature_table = torch.from_numpy(arrays["features"].astype(np.float32))
@@ -191,16 +193,20 @@ class IntegerPrior(nn.Module):
         held = self._walk(writer, quality, latent.side.shape, latent)
         return writer.bytes(), held
 
-    def decode(self, data: bytes, quality: int, height: int, width: int) -> Latent:
-        """The latent of a picture whose padded sides are height, width (multiples of 32); CorruptStream."""
-        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None)
+    def decode(self, data: bytes, quality: int, height: int, width: int, levels: int = 4) -> Latent:
+        """The latent of a picture whose padded sides are height, width (multiples of 32); CorruptStream.
+
+        levels: 1..4, so many of the levels are decoded, coarse to fine, and returned.
+        """
+        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels)
 
     def features(self, k: Tensor) -> Tensor:
         """asinh(k) in 1/64, by table."""
         return self.feature_table[k.long().clamp_(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE]
 
     @torch.no_grad()
-    def _walk(self, coder: Coder, quality: int, side_shape: tuple[int, ...], given: Latent | None) -> Latent:
+    def _walk(self, coder: Coder, quality: int, side_shape: tuple[int, ...], given: Latent | None,
+              wanted: int = 4) -> Latent:
         """Both directions: hand each step's tables to the coder, take the values, go on with them."""
         graph = self.graph
         channels, h, w = side_shape
@@ -213,10 +219,10 @@ class IntegerPrior(nn.Module):
         coded = np.split(self.coded(quality), np.cumsum(BANDS)[:-1])
         own = np.split(interpolate(self.own, quality) // 64, np.cumsum(BANDS)[:-1])
         gain = np.split(interpolate(self.mean_gain, quality) // 64, np.cumsum(BANDS)[:-1])
-        last = max(i for i in range(4) if coded[i].any() or i == 0)
+        last = max(i for i in range(wanted) if coded[i].any() or i == 0)
         parent = graph.hyper(self.features(torch.from_numpy(side)[None]), bias[0])
         levels: list[np.ndarray] = []
-        for i, level in enumerate(graph.levels):
+        for i, level in enumerate(graph.levels[:wanted]):  # type: ignore[misc]
             shape = (BANDS[i], 2 * h << i, 2 * w << i)
             if i > last:
                 levels.append(np.zeros(shape, np.int32))

@@ -108,7 +108,7 @@ def test_every_flipped_bit_is_found() -> None:
 START = head()
 GRID = head(width=100, height=70, tile_size=64)
 DATA = chunk(b"DATA", b"x")
-INDEX = chunk(b"TILE", struct.pack(">4I", 1, 1, 1, 1))
+INDEX = chunk(b"TILE", struct.pack(">8I", 1, 0, 1, 0, 1, 0, 1, 0))
 BAD = {
     "trailing bytes": (PLAIN + b"\0", "1 bytes follow the end"),
     "two files": (PLAIN + PLAIN, "follow the end"),

@@ -10,6 +10,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -53,8 +54,8 @@ class FakeApi(types.ModuleType):
         shape = file.header.height, file.header.width, 3
         return np.frombuffer(file.tiles[0], np.uint8).reshape(shape)
 
-    def verify(self, data: bytes) -> None:
-        self._called()
+    def verify(self, data: bytes, **options: object) -> None:
+        self._called(**options)
 
 
 @pytest.fixture
@@ -100,12 +101,14 @@ def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
     assert bitstream.read(Path("photo.irc").read_bytes()).header.temperature == 0.5
     assert api.calls[0] == {
         "quality": 75.0, "bpp": None, "size": None, "psnr": None,
-        "temperature": 0.5, "seed": 3, "stable": True, "extras": {}, "device": "cpu",
+        "temperature": 0.5, "seed": 3, "stable": True, "extras": {}, "device": "cpu", "tile": None,
+        "progress": None,
     }  # fmt: skip
     options = ["-f", "--temperature", "2", "--max-pixels", "99"]
     assert cli.main(["decode", *options, "photo.irc", "new.png"]) == 0
     assert api.calls[1] == {
-        "temperature": 2.0, "seed": None, "array": True, "device": "auto", "max_pixels": 99,
+        "temperature": 2.0, "seed": None, "array": True, "depth": 8, "device": "auto", "max_pixels": 99,
+        "region": None, "scale": 1, "salvage": False, "notes": [], "progress": None,
     }  # fmt: skip
 
 
@@ -254,7 +257,7 @@ ERRORS: dict[str, tuple[BaseException, int, str]] = {
     "weights": (WeightsError("weights 01020304 are missing"), 5, "01020304"),
     "target": (TargetError("the nearest is 0.2 bpp", 0.2), 6, "nearest is 0.2"),
     "damaged": (DamagedError("checksum differs"), 4, "checksum"),
-    "memory": (MemoryError(), 1, "not enough memory"),
+    "memory": (MemoryError(), 1, "out of memory"),
     "bug": (RuntimeError("two\nlines"), 1, "RuntimeError: two lines"),
     "interrupt": (KeyboardInterrupt(), 130, "interrupted"),
 }
@@ -358,9 +361,9 @@ def test_odd_file_names(api: FakeApi, folder: Path, capsys: pytest.CaptureFixtur
 
 
 def test_notes(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Image.fromarray(PIXELS[..., 0]).save("grey.png")
-    assert cli.main(["encode", "grey.png"]) == 0
-    assert capsys.readouterr().err == "irc: grey.png: note: grey image stored as RGB\n"
+    Image.fromarray(PIXELS).quantize(8).save("palette.png")
+    assert cli.main(["encode", "palette.png"]) == 0
+    assert "irc: palette.png: note: palette image stored as RGB\n" in capsys.readouterr().err
 
 
 def test_exit_codes_are_declared_once() -> None:
@@ -424,3 +427,62 @@ def test_flipped_header_is_never_a_crash(
     Path("file.irc").write_bytes(data)
     assert cli.main(["decode", "file.irc"]) == 4
     assert "HEAD" in capsys.readouterr().err
+
+
+# --- tiles -----------------------------------------------------------------------------
+
+
+def test_options_of_tiles_reach_the_codec(api: FakeApi, folder: Path) -> None:
+    assert cli.main(["encode", "--tile", "512", "photo.png"]) == 0
+    assert cli.main(["decode", "--region", "1,2,3,4", "--scale", "1/8", "photo.irc", "out.png"]) == 0
+    assert cli.main(["verify", "--max-pixels", "60", "photo.irc"]) == 0
+    encode, decode, verify = api.calls
+    assert (encode["tile"], decode["region"], decode["scale"], verify["max_pixels"]) == (512, (1, 2, 3, 4), 8, 60)
+    assert cli.main(["verify", "--max-pixels", "50", "photo.irc"]) == 3
+
+
+@pytest.mark.parametrize("option", ["--tile 500", "--tile -1", "--tile x"])
+def test_wrong_tile(api: FakeApi, folder: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["encode", *option.split(), "photo.png"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--region 1,2,3", "--region 1,2,0,4", "--region 1,2,3,x", "--region 1,2,3,-4",
+                                    "--region 1,2,3,00", "--scale 1/3", "--scale 8"])  # fmt: skip
+def test_wrong_part(api: FakeApi, folder: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["decode", *option.split(), "file.irc"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_verified_before_it_takes_its_place(
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["encode", "--verify", "photo.png", "good.irc"]) == 0
+    assert len(api.calls) == 2
+    Path("photo.irc").write_bytes(b"old")
+    before = sorted(os.listdir())
+    monkeypatch.setattr(api, "verify", refuse(DamagedError("checksum differs")))
+    assert cli.main(["encode", "-f", "--verify", "photo.png"]) == 1
+    assert sorted(os.listdir()) == before and Path("photo.irc").read_bytes() == b"old"
+    assert "does not decode to what was encoded: checksum differs" in capsys.readouterr().err
+    assert cli.main(["encode", "-f", "photo.png"]) == 0
+
+
+def test_progress_is_for_terminals(
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["decode", "file.irc", "a.png"]) == 0
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr("codec.progress.DELAY", 0)
+    assert cli.main(["decode", "file.irc", "b.png"]) == 0
+    silent, report = (call["progress"] for call in api.calls)
+    assert silent is None and report is not None
+    capsys.readouterr()
+    from codec import progress
+
+    report = progress.reporter("decode")
+    for n in range(1, 4):
+        time.sleep(0.15)  # tqdm does not draw more often than every 0.1 seconds
+        report(n, 4)
+    assert "/4" in capsys.readouterr().err
+    progress.close()

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from codec import api, kinds
+from codec import api, bitstream, kinds
 from entropy.config import BANDS, PHASES
 
 DATA = Path(__file__).parent / "data"
@@ -80,7 +80,7 @@ def golden_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_golden_files_are_all_there() -> None:
     assert sorted(p.name for p in DATA.glob("golden-*.irc")) == sorted(GOLDEN)
-    assert sum(p.stat().st_size for p in DATA.iterdir()) < 300_000
+    assert sum(p.stat().st_size for p in DATA.iterdir()) < 320_000
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -90,6 +90,18 @@ def test_golden(name: str, golden_weights: None) -> None:
     assert api.latent(data).k[0].any()
     assert alpha_digest(data) == ALPHA.get(name)
     api.verify(data)
+
+
+#: of the latent of tiles.irc, six tiles of 64 pixels
+TILES = "141a472611216592e2c5ea6aed3687b551b98cc8f0b7374eb0d719e88bde57ff"
+
+
+def test_golden_tiles(golden_weights: None) -> None:
+    data = (DATA / "tiles.irc").read_bytes()
+    assert bitstream.read(data).header.grid == (2, 3) and digest(data) == TILES
+    api.verify(data)
+    whole = api.decode(data, array=True)
+    assert np.array_equal(api.decode(data, array=True, region=(50, 30, 60, 60)), whole[30:90, 50:110])
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +199,10 @@ def make() -> None:
         data = api.encode(np.ascontiguousarray(pixels), quality, stable=stable, extras={"eXIF": b"MM\0*\0\0\0\x08\0\0"})
         (DATA / file).write_bytes(data)
         print(f'    "{file}": "{digest(data)}",  # {len(data)} bytes, alpha {alpha_digest(data)}')
+    if not (DATA / "tiles.irc").exists():
+        data = api.encode(noise_photo(100, 140, 9), 60, tile=64, temperature=1, seed=4)
+        (DATA / "tiles.irc").write_bytes(data)
+        print(f'TILES = "{digest(data)}"  # {len(data)} bytes')
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def test_mutants(name: str, pools: dict[str, list[bytes]]) -> None:
     assert taken < MUTANTS[name] // 2
 
 
-@pytest.mark.parametrize("path", sorted((targets.FOLDER / "corpus").iterdir()), ids=lambda p: p.name)
-def test_corpus(path: Path) -> None:
-    """The guided fuzzer's corpus, and whatever it or the long run found."""
-    name = path.name.split("-")[0]
-    targets.accepts(targets.TARGETS.get(name, targets.decode), path.read_bytes())
+def test_corpus() -> None:
+    """The guided fuzzer's corpus: what reached something new."""
+    files = sorted((targets.FOLDER / "corpus").iterdir())
+    taken = [targets.accepts(targets.decode, path.read_bytes()) for path in files]
+    assert len(files) > 50 and any(taken) and not all(taken)

@@ -83,7 +83,7 @@ def test_full_disk(line: str, folder: Path) -> None:
     assert sorted(os.listdir()) == before
 
 
-@pytest.mark.parametrize("megabytes", [250, 500, 800])
+@pytest.mark.parametrize("megabytes", [250, 800, 1100])
 def test_little_memory(megabytes: int, folder: Path) -> None:
     """Too little to import torch, too little for the network: one line that says so, and exit status 1."""
     def little_memory() -> None:

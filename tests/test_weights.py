@@ -195,7 +195,16 @@ def tables_far_away(arrays: dict[str, np.ndarray]) -> None:
     arrays["prior.bands.first"] = arrays["prior.bands.first"] + 2 ** 30
 
 
-TABLES = [not_finite, floats_for_integers, unordered_tables, tables_far_away, zero_frequency, short_tables, no_scales, short_features, large_features, few_channels, fractional_phase]
+def zero_scale(arrays: dict[str, np.ndarray]) -> None:
+    """Found by fuzzing: a division by zero in a coupling, and the coder met what was not a number."""
+    arrays["f.eighth.parts.0.g.scale_in"] = arrays["f.eighth.parts.0.g.scale_in"] * 0
+
+
+def side_mean_far_away(arrays: dict[str, np.ndarray]) -> None:
+    arrays["prior.side_mean"] = np.full_like(arrays["prior.side_mean"], -2 ** 31 + 1000)
+
+
+TABLES = [zero_scale, side_mean_far_away, not_finite, floats_for_integers, unordered_tables, tables_far_away, zero_frequency, short_tables, no_scales, short_features, large_features, few_channels, fractional_phase]
 
 
 @pytest.mark.parametrize("edit", TABLES)

@@ -33,9 +33,17 @@ def decode(data: bytes) -> None:
         assert info["width"] * info["height"] > 0
     except IrcError:
         pass
+    try:
+        salvaged = codec.decode(data, array=True, salvage=True, notes=[], scale=2 ** (len(data) % 5), max_pixels=MAX_PIXELS)
+        assert salvaged.size
+    except IrcError:
+        pass
     codec.verify(data, max_pixels=MAX_PIXELS)
     out = codec.decode(data, array=True, depth=8 + 8 * (len(data) % 2), max_pixels=MAX_PIXELS)
-    assert out.size and out.shape[0] * out.shape[1] <= MAX_PIXELS
+    height, width = out.shape[:2]
+    assert 0 < height * width <= MAX_PIXELS
+    part = codec.decode(data, array=True, depth=8 * out.itemsize, region=(width // 2, height // 3, 1, 1), max_pixels=MAX_PIXELS)
+    assert np.array_equal(part[0, 0], out[height // 3, width // 2])
 
 
 def load_picture(data: bytes) -> None:
@@ -89,13 +97,18 @@ def seeds() -> dict[str, list[bytes]]:
     """Valid inputs of each target: the golden files and variants, small pictures of many formats, the test weights."""
     os.environ["IRC_WEIGHTS"] = str(DATA)
     golden = [path.read_bytes() for path in sorted(DATA.glob("golden-*.irc"))]
-    files = list(golden)
+    files = [*golden, (DATA / "tiles.irc").read_bytes()]
     for data in golden[:1]:
         file = bitstream.read(data)
         alpha = np.arange(file.header.pixels, dtype=np.uint16).reshape(file.header.height, -1)
         extras = {"eXIF": b"MM\0*\0\0\0\x08\0\0", "icCP": bytes(40), "xmPP": b"<x/>",
                   bitstream.ALPHA: kinds.pack_alpha(alpha), "exTR": b"unknown"}
         files.append(bitstream.write(file.header, list(file.tiles), extras))
+    session = api._session(bitstream.read_header(golden[0]).weights, torch.device("cpu"))
+    ramp = np.arange(70 * 90 * 3, dtype=np.uint8).reshape(70, 90, 3)
+    with torch.no_grad():
+        tiles = api.Source(session, ramp, 32, 1).code(9000)
+        files.append(api._file(session, tiles, 9000, ramp.shape, 32, 0.5, 3, {}, 1))
     random = np.random.default_rng(0)
     colour = random.integers(0, 256, (24, 31, 4), np.uint8)
     exif = Image.Exif()
