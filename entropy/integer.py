@@ -58,7 +58,7 @@ class IntegerLayer(nn.Module):
         self.register_buffer("weight", integer.float())
         self.register_buffer("bias", offset.float())
         self.register_buffer("shift", torch.log2(scale).float())
-        self.check()
+        self.prepare()
 
     def check(self) -> None:
         """Raise NotExact unless all sums stay below 2^24 (also for weights read from a file)."""
@@ -67,8 +67,11 @@ class IntegerLayer(nn.Module):
         bound = w.abs().sum((1, 2, 3)) * self.limit_in + b.abs()
         if not whole or not bool((bound < EXACT).all()) or not bool(((s >= 0) & (s <= 20)).all()):
             raise NotExact("integer layer: sums are not bounded by 2^24")
+
+    def prepare(self) -> None:
+        """What follows from weights and shifts."""
         self.weight = self.weight.contiguous(memory_format=torch.channels_last)
-        self.scale = torch.exp2(-s)[None, :, None, None]
+        self.scale = torch.exp2(-self.shift)[None, :, None, None]
 
     def forward(self, x: Tensor, addend: Tensor | None = None, phase: tuple[int, int] | None = None) -> Tensor:
         y = conv(x, self.weight, self.bias, self.groups, phase).mul_(self.scale).floor_()
@@ -94,9 +97,7 @@ def interpolate(table: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _integer_graph(graph: Graph) -> Graph:
-    """A copy of the graph with integer layers; its parameters in integer units."""
-    out = copy.deepcopy(graph)
-
+    """The graph itself, its layers and parameters turned into integers."""
     def replace(module: nn.Module) -> None:
         for name, child in module.named_children():
             if isinstance(child, Layer):
@@ -104,12 +105,12 @@ def _integer_graph(graph: Graph) -> Graph:
             else:
                 replace(child)
 
-    replace(out)
-    for level in out.levels:
+    replace(graph)
+    for level in graph.levels:
         level.phase = nn.Parameter(torch.round(level.phase.detach() * 64), requires_grad=False)  # type: ignore[arg-type]
-    out.quality = nn.ParameterList(
+    graph.quality = nn.ParameterList(
         nn.Parameter(torch.round(q.detach() * 64 * 256), requires_grad=False) for q in graph.quality)
-    return out.eval()
+    return graph.eval()
 
 
 class IntegerPrior(nn.Module):
@@ -135,9 +136,13 @@ class IntegerPrior(nn.Module):
         starting gain), the last less the threshold at which a band is coded."""
         whole = lambda a, unit: np.round(a * unit).astype(np.int64)  # noqa: E731
         mean = prior.side_mean.double().cpu().numpy()
-        return cls(prior.config, _integer_graph(prior.graph.cpu()), whole(log2_own, OUT * 64), whole(mean_gain, OUT * 64),
-                   whole(log2_start, COARSE), band_tables(), side_tables(mean, prior.side_deviation().double().cpu().numpy()),
-                   np.round(mean).astype(np.int32))
+        graph = _integer_graph(copy.deepcopy(prior.graph).cpu())
+        for module in graph.modules():
+            if isinstance(module, IntegerLayer):
+                module.check()
+        deviation = prior.side_deviation().double().cpu().numpy()
+        return cls(prior.config, graph, whole(log2_own, OUT * 64), whole(mean_gain, OUT * 64), whole(log2_start, COARSE),
+                   band_tables(), side_tables(mean, deviation), np.round(mean).astype(np.int32))
 
     # -- as arrays -----------------------------------------------------------------------------
     _NUMBERS = ("own", "mean_gain", "coded_from", "side_mean")
@@ -163,6 +168,7 @@ class IntegerPrior(nn.Module):
         for module in graph.modules():
             if isinstance(module, IntegerLayer):
                 module.check()
+                module.prepare()
         kinds = [Tables(*(arrays[f"{kind}.{field}"] for field in Tables._fields)) for kind in ("bands", "side")]
         for tables in kinds:
             tables.check()
