@@ -2,6 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -10,14 +15,15 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from bench import cli, generations, rd
+from bench import generations, pillow_codecs, rd
 from bench.cli import main
 from bench.codecs import CODECS, PillowCodec, open_codec
+from bench.commands import common
 from bench.errors import BenchError
 from bench.generations import run_generations, schedules
 from bench.images import read_image, write_json
 
-SETTINGS = ["--settings", "10,30,60,90"]
+SETTINGS = ["--settings", "10,30,60,90", "--jobs", "1"]  # in this process, where faults can be planted
 
 
 def picture(seed, height=32, width=48):
@@ -47,7 +53,7 @@ class Faulty:
     """JPEG that raises what it is given to raise at its n-th encoding."""
 
     def __init__(self, at, error):
-        self._jpeg = open_codec("jpeg")
+        self._jpeg = pillow_codecs.jpeg()
         self._left = at
         self._error = error
 
@@ -202,10 +208,62 @@ def test_a_full_disk_keeps_the_last_whole_file(folder, out, capsys, monkeypatch)
         real(handle)
 
     monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(rd, "SAVE_SECONDS", 0)
     assert main(["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]) == 1
     assert "No space left" in capsys.readouterr().err
-    assert len(json.loads(out.read_text())["rows"]) == 4
+    assert len(json.loads(out.read_text())["rows"]) == 1
     assert [path.name for path in out.parent.iterdir() if path.is_file()] == ["rd.json"]
+
+
+class Broken(Faulty):
+    """JPEG that does not survive the picture whose first pixel is that of the second photo."""
+
+    def __init__(self, how):
+        super().__init__(0, None)
+        self._how = how
+
+    def encode(self, image, setting):
+        if (image[0, 0] == picture(1)[0, 0]).all():
+            if self._how == "dies":
+                os._exit(7)  # as a crash in a library, or the system short of memory
+            raise RuntimeError("out of luck")
+        return super().encode(image, setting)
+
+
+@pytest.mark.parametrize(("how", "why"), [("raises", "RuntimeError: out of luck"), ("dies", "the process of the codec died")])
+def test_several_processes(folder, out, capsys, monkeypatch, how, why):
+    """One image of a codec fails, or takes its process down; the rest is as in one process."""
+    command = ["rd", str(folder), "--settings", "60", "--no-ms-ssim", "--no-ssimulacra2", "--codecs"]
+    assert main([*command, "jpeg,webp", "--jobs", "1", "--out", str(out)]) == 0
+    one = json.loads(out.read_text())["curves"]
+    out.unlink()
+    monkeypatch.setitem(CODECS, "jpeg", partial(Broken, how))
+    assert main([*command, "jpeg,webp", "--jobs", "2", "--out", str(out)]) == 1
+    assert f"failed: jpeg at 60, 1.png: {why}" in capsys.readouterr().err
+    for single, several in zip(one, json.loads(out.read_text())["curves"]):
+        wanted = [row for row in single["rows"] if several["name"] == "webp" or row["image"] != "1.png"]
+        times = {"encoding_time", "decoding_time", "run"}
+        assert [{k: v for k, v in row.items() if k not in times} for row in several["rows"]] == [
+            {k: v for k, v in row.items() if k not in times} for row in wanted
+        ]
+
+
+def test_an_interrupt_from_outside(folder, out):
+    """Ctrl-C while several processes are at work: what was measured stays, and the run can go on."""
+    for seed in range(3, 40):
+        Image.fromarray(picture(seed, 192, 192)).save(folder / f"{seed}.png")
+    command = [sys.executable, "-m", "bench", "rd", str(folder), "--codecs", "webp"]
+    command += ["--no-ms-ssim", "--no-ssimulacra2", "--jobs", "2", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (out.exists() and json.loads(out.read_text())["rows"]):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted; what was measured is kept" in said
+    assert "Traceback" not in said
+    assert 0 < len(json.loads(out.read_text())["rows"]) < 40 * 10
 
 
 def test_lossless_makes_no_point():
@@ -252,7 +310,7 @@ def test_folders_without_images(tmp_path, out, capsys):
 
 def test_a_missing_codec_is_named(folder, out, capsys, monkeypatch):
     monkeypatch.setattr(
-        cli, "open_codecs", lambda names: ([open_codec("jpeg")], {"avif": "not built in"})
+        common, "open_codecs", lambda names: ([open_codec("jpeg")], {"avif": "not built in"})
     )
     command = ["rd", str(folder), *SETTINGS, "--out", str(out)]
     assert main([*command, "--codecs", "jpeg,avif"]) == 1
@@ -264,7 +322,7 @@ def test_a_missing_codec_is_named(folder, out, capsys, monkeypatch):
 
 def test_settings_of_one_codec_overrule_those_of_all():
     given = ["webp=5,6", "1,2"]
-    assert cli._settings(given, ["jpeg", "webp"]) == {"jpeg": [1, 2], "webp": [5, 6]}
+    assert common.settings_by_codec(given, ["jpeg", "webp"]) == {"jpeg": [1, 2], "webp": [5, 6]}
 
 
 def write_curve(path, name, bpp, psnr, key="psnr-rgb"):
@@ -362,7 +420,7 @@ def test_schedules():
 
 def test_generations_command(folder, out, capsys):
     (folder / "1.png").write_bytes(b"broken")
-    command = ["generations", str(folder), "--codecs", "jpeg", "--settings", "50,80"]
+    command = ["generations", str(folder), "--codecs", "jpeg", "--settings", "50,80", "--jobs", "1"]
     command += ["--alternate", "--generations", "5", "--out", str(out)]
     assert main(command) == 1
     captured = capsys.readouterr()
@@ -376,10 +434,24 @@ def test_generations_command(folder, out, capsys):
         assert series["means"][0]["same_bytes_as_first"] == 2
         assert series["means"][0]["identical_to_first"] == 2
 
-    before = out.read_text()
-    assert main(command) == 2  # a finished file is not overwritten
-    assert "is there already" in capsys.readouterr().err
-    assert out.read_text() == before
+    # what is there is kept; an image that can now be read is added
+    Image.fromarray(picture(1)).save(folder / "1.png")
+    assert main(command) == 0
+    assert "3 measured, 6 kept" in capsys.readouterr().err
+    for before, after in zip(document["series"], json.loads(out.read_text())["series"]):
+        assert after["images"].keys() == {"0.png", "1.png", "2.png"}
+        assert {name: after["images"][name] for name in before["images"]} == before["images"]
+    command[command.index("5")] = "6"
+    assert main(command) == 2
+    assert "has 5 generations" in capsys.readouterr().err
+
+
+def test_generations_refuse_a_file_of_something_else(folder, out, capsys):
+    for text, why in (("{}", "no result of generations"), ("[", "not JSON")):
+        out.write_text(text)
+        assert main(["generations", str(folder), "--codecs", "jpeg", "--out", str(out)]) == 2
+        assert why in capsys.readouterr().err
+        assert out.read_text() == text
 
 
 def test_generations_of_a_failing_codec(folder, out):
