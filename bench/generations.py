@@ -1,7 +1,6 @@
 """Generation loss: an image encoded, decoded to 8 bit and encoded again, many times."""
 
 import datetime
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.codecs import Codec
+from bench.curves import load_json
 from bench.errors import BenchError
 from bench.folder import Outcome, Report, readable, results
 from bench.images import fingerprint, list_images, machine, write_json
@@ -93,15 +93,11 @@ def run_generations(
 
 def load_generations(path: Path) -> dict[str, Any]:
     """Return a result file of generations; `BenchError` for anything else."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # not JSON, or not even text
-        raise BenchError(f"{path} is not JSON: {error}") from error
+    document = load_json(path)
     if not isinstance(document, dict) or document.get("name") != "generations":
         raise BenchError(f"{path} is no result of generations")
-    return document
+    found: dict[str, Any] = document
+    return found
 
 
 def measure_generations(

@@ -482,6 +482,43 @@ def test_plot(tmp_path):
         assert image.width > 500
 
 
+def generations_document():
+    """Two codecs at two schedules: one loses nothing, the other a tenth of a decibel a generation."""
+    def means(schedule, loss):
+        settings = [schedule[i % len(schedule)] for i in range(6)]
+        return [
+            {"generation": i + 1, "setting": s, "psnr_original": s - loss * i, "bytes": 1000} for i, s in enumerate(settings)
+        ]
+
+    return {
+        "name": "generations",
+        "generations": 6,
+        "series": [
+            {"codec": codec, "schedule": schedule, "images": {}, "means": means(schedule, loss)}
+            for codec, loss in (("ours", 0), ("theirs", 0.1))
+            for schedule in ([30], [30, 40])
+        ],
+    }
+
+
+def test_plot_of_generations(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    from bench.plot_generations import losses, panels
+
+    document = generations_document()
+    lost = losses(document["series"][3])
+    # each against the first at its own setting
+    assert lost == [(g, pytest.approx(y)) for g, y in zip(range(1, 7), (0, 0, -0.2, -0.2, -0.4, -0.4))]
+    assert [[s["codec"] for s in group] for group in panels([document])] == [["ours", "theirs"]] * 2
+    path, svg = tmp_path / "gen.json", tmp_path / "x.svg"
+    write_json(path, document)
+    assert main(["plot", str(path), "--out", str(svg)]) == 0
+    for text in (">ours 30 (30.0 dB)<", ">theirs 30/40 (30.0 dB)<"):
+        assert text in svg.read_text()
+    assert main(["plot", str(path), "--published", "vtm", "--out", str(svg)]) == 2
+    assert "drawn apart" in capsys.readouterr().err
+
+
 def test_plots_that_cannot_be(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     assert main(["plot", "--out", str(tmp_path / "x.svg")]) == 2
