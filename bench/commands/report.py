@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--codecs", type=names, metavar="NAME,...", help=f"codecs of the pictures (default: {','.join(DEFAULT)})"
     )
-    parser.add_argument("--bpp", type=float, default=0.25, help="bits per pixel of the pictures (default: 0.25)")
+    parser.add_argument("--bpp", type=float, default=0.4, help="bits per pixel of the pictures (default: 0.4)")
     parser.add_argument("--jobs", type=count, default=cores(), metavar="N", help="processes for the pictures")
     parser.set_defaults(run=run)
 

@@ -9,7 +9,7 @@ function fillTable(table, headings, rows) {
     const line = document.createElement("tr");
     for (const cell of row) {
       const field = Object.assign(document.createElement("td"), { textContent: text(cell) });
-      if (typeof cell === "string" && cell.length > 14) field.className = "text";
+      if (typeof cell === "string") field.className = cell.length > 14 ? "text" : "word";
       line.append(field);
     }
     return line;
@@ -30,6 +30,7 @@ function fillTable(table, headings, rows) {
       };
       fill([...rows].sort(order));
     });
+    if (rows.some((row) => typeof row[column] === "string" && row[column].length > 14)) field.className = "word";
     field.append(button);
     head.append(field);
   });
