@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec import bitstream, network
+from codec import bitstream, kinds, network
 from codec.errors import DamagedError, InputError, IrcError, TargetError
+from codec.kinds import Pixels
 from codec.network import Codec, Latent
 from codec.weights import Weights, load
 from entropy.coder import CorruptStream
@@ -29,7 +30,6 @@ from entropy.config import BANDS, MULTIPLE
 from entropy.integer import CLIP
 from entropy.integer import Latent as Coded
 
-Pixels = NDArray[np.uint8]
 QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
 ROUNDS = 12            #: of settling, at most
 
@@ -50,23 +50,11 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _pixels(image: Image.Image | NDArray[Any]) -> Pixels:
-    """H,W,3 uint8 of an image or array; InputError for anything that cannot be shown so without loss."""
-    if isinstance(image, Image.Image):
-        if image.mode not in ("RGB", "L"):
-            raise InputError(f"mode {image.mode} is not supported; convert the image to RGB first")
-        image = np.asarray(image.convert("RGB"))
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise InputError(f"expected uint8 of shape H,W,3, got {array.dtype} of shape {array.shape}")
-    return array
-
-
-def _tensor(pixels: Pixels) -> torch.Tensor:
+def _tensor(colour: Pixels) -> torch.Tensor:
     """1,3,H,W float32, last row and column repeated to multiples of 32 (mirroring costs more bits)."""
-    h, w = pixels.shape[:2]
-    padded = np.pad(pixels, ((0, -h % MULTIPLE), (0, -w % MULTIPLE), (0, 0)), "edge")
-    return torch.from_numpy(np.ascontiguousarray(padded)).permute(2, 0, 1)[None].float()
+    h, w = colour.shape[:2]
+    rest = [(0, 0)] * (colour.ndim - 2)
+    return kinds.planes(np.pad(colour, [(0, -h % MULTIPLE), (0, -w % MULTIPLE), *rest], "edge"))[None]
 
 
 class _Session:
@@ -76,9 +64,9 @@ class _Session:
         self.prior, self.device, self.name = weights.prior, device, weights.name
         self.model: Codec = weights.model if device.type == "cpu" else network_to(weights, device)
 
-    def bands(self, pixels: Pixels) -> list[torch.Tensor]:
-        """H,W,3 uint8 -> bands, in float32."""
-        return self.model.f((_tensor(pixels).to(self.device) - network.MIDDLE) * network.UNIT)
+    def bands(self, colour: Pixels) -> list[torch.Tensor]:
+        """H,W or H,W,3 samples of 8 or 16 bits -> bands, in float32."""
+        return self.model.f((_tensor(colour).to(self.device) - network.MIDDLE) * network.UNIT)
 
     def latent(self, bands: list[torch.Tensor], quality: int) -> tuple[Latent, torch.Tensor]:
         """Bands at a quality (in 1/256); which bands are coded is the integer model's word."""
@@ -97,8 +85,9 @@ class _Session:
         whole = lambda t: t[0].cpu().numpy().astype(np.int32)  # noqa: E731
         return Coded(whole(side), [whole(a) for a in k])
 
-    def picture(self, coded: Coded, quality: int, height: int, width: int, temperature: float, seed: int) -> Pixels:
-        """Integers -> H,W,3 uint8; z is drawn from `seed` where the temperature is above 0."""
+    def picture(self, coded: Coded, quality: int, height: int, width: int, temperature: float, seed: int,
+                grey: bool, depth: int) -> Pixels:
+        """Integers -> H,W or H,W,3 samples; z is drawn from `seed` where the temperature is above 0."""
         k = [torch.from_numpy(a.astype(np.float32))[None].to(self.device) for a in coded.k]
         latent, q = self.latent(k, quality)
         z = None
@@ -107,8 +96,7 @@ class _Session:
             z = [torch.from_numpy(random.standard_normal(a.shape, np.float32) * np.float32(temperature)).to(self.device)
                  for a in k]
         bands = self.model.restore(k, latent, self.model.lost(k, latent, q), z)
-        x = self.model.synthesise(bands)[0, :, :height, :width].clamp(0, 255).round().to(torch.uint8)
-        return np.ascontiguousarray(x.permute(1, 2, 0).cpu().numpy())
+        return kinds.samples(self.model.synthesise(bands)[0, :, :height, :width], grey, depth)
 
 
 def network_to(weights: Weights, device: torch.device) -> Codec:
@@ -121,15 +109,15 @@ def _session(name: bytes | None, device: torch.device) -> _Session:
     return _Session(load(name), device)
 
 
-def _settle(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...]) -> Coded:
+def _settle(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...], mode: int) -> Coded:
     """A latent that its own decoded picture encodes to again, reached by doing just that.
 
-    The grid is fixed and offsets stay inside the bins, so only clipping and rounding to 8 bits move a coefficient;
+    The grid is fixed and offsets stay inside the bins, so only clipping and rounding of samples move a coefficient;
     a few rounds end it. After `ROUNDS` without an end the last latent is kept: it is as good, only not a fixed point.
     """
     held = session.prior.encode(coded, quality)[1]
     for _ in range(ROUNDS):
-        pixels = session.picture(held, quality, shape[0], shape[1], 0.0, 0)
+        pixels = session.picture(held, quality, shape[0], shape[1], 0.0, 0, kinds.is_grey(mode), kinds.depth_of(mode))
         again = session.prior.encode(session.quantise(session.bands(pixels), quality), quality)[1]
         if checksum(again) == checksum(held):
             break
@@ -138,9 +126,9 @@ def _settle(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...
 
 
 def _file(session: _Session, coded: Coded, quality: int, shape: tuple[int, ...], temperature: float, seed: int,
-          extras: Mapping[str, bytes]) -> tuple[bytes, Coded]:
+          extras: Mapping[str, bytes], mode: int = 1) -> tuple[bytes, Coded]:
     stream, held = session.prior.encode(coded, quality)
-    header = bitstream.Header.of(shape[1], shape[0], quality / 256, temperature=temperature, seed=seed,
+    header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature, seed=seed,
                                  weights=session.name, checksum=checksum(held))
     return bitstream.write(header, [stream], dict(extras)), held
 
@@ -174,11 +162,13 @@ def _search(measure: Callable[[int], float], target: float, at_most: bool, what:
 def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: float | None = None,
            size: int | None = None, psnr: float | None = None, temperature: float = 0.0, seed: int = 0,
            extras: Mapping[str, bytes] | None = None, stable: bool = False, device: str = "auto") -> bytes:
-    """Encode an 8-bit picture to the bytes of an .irc file.
+    """Encode a picture to the bytes of an .irc file.
 
-    image: PIL image (RGB or L) or uint8 array H,W,3. quality: 0..100. Instead of it, one of bpp (bits a pixel of the
-    whole file, at most), size (bytes, at most), psnr (dB over RGB, at least; at temperature 0). temperature (0..2) and
-    seed (0..65535) are kept in the file for the decoder. extras: chunk types to payloads (codec.bitstream).
+    image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
+    H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality. quality: 0..100. Instead of it, one of bpp
+    (bits a pixel of the whole file, at most), size (bytes, at most), psnr (dB over grey or RGB, at least; at
+    temperature 0). temperature (0..2) and seed (0..65535) are kept in the file for the decoder. extras: chunk types to
+    payloads (codec.bitstream).
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
     Raises InputError, TargetError, WeightsError, ValueError.
@@ -196,20 +186,22 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     for name, target in (("bpp", bpp), ("size", size), ("psnr", psnr)):
         if target is not None and not math.isfinite(target):
             raise ValueError(f"{name} must be finite, not {target}")
-    pixels = _pixels(image)
-    extras = extras or {}
+    colour, alpha = kinds.split(kinds.of_image(image) if isinstance(image, Image.Image) else image)
+    extras, mode = dict(extras or {}), kinds.mode_of(colour)
+    if alpha is not None:
+        extras[bitstream.ALPHA] = kinds.pack_alpha(alpha)
     session = _session(None, _device(device))
-    bands = session.bands(pixels)
-    shape = pixels.shape
+    bands = session.bands(colour)
+    shape, kind = colour.shape, (kinds.is_grey(mode), kinds.depth_of(mode))
 
     def make(code: int) -> tuple[bytes, Coded]:
-        return _file(session, session.quantise(bands, code), code, shape, temperature, seed, extras)
+        return _file(session, session.quantise(bands, code), code, shape, temperature, seed, extras, mode)
 
     if psnr is not None:
         def reached(code: int) -> float:
-            out = session.picture(make(code)[1], code, shape[0], shape[1], 0.0, 0)
-            error = float(((out.astype(np.float32) - pixels) ** 2).mean())
-            return 10 * math.log10(65025 / error) if error else math.inf
+            out = session.picture(make(code)[1], code, shape[0], shape[1], 0.0, 0, *kind)
+            error = float(((out.astype(np.float32) - colour) ** 2).mean())
+            return 10 * math.log10(np.iinfo(colour.dtype).max ** 2 / error) if error else math.inf
         code = _search(reached, psnr, False, "PSNR")
     elif bpp is not None or size is not None:
         limit = size if size is not None else int(bpp * shape[0] * shape[1] / 8)  # type: ignore[operator]
@@ -218,16 +210,16 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     else:
         code = round(quality * 256)
     if stable:
-        settled = _settle(session, session.quantise(bands, code), code, shape)
-        return _file(session, settled, code, shape, temperature, seed, extras)[0]
+        settled = _settle(session, session.quantise(bands, code), code, shape, mode)
+        return _file(session, settled, code, shape, temperature, seed, extras, mode)[0]
     return make(code)[0]
 
 
 def _read(data: bytes, max_pixels: int | None, device: str) -> tuple[_Session, bitstream.File, Coded]:
     file = bitstream.read(data, max_pixels)
     h = file.header
-    if h.tile_size or h.mode != 1:
-        raise InputError("the file uses tiles or grey pixels, which this version does not decode")
+    if h.tile_size:
+        raise InputError("the file uses tiles, which this version does not decode")
     session = _session(h.weights, _device(device))
     try:
         coded = session.prior.decode(file.tiles[0], h.quality_code, h.height + -h.height % MULTIPLE,
@@ -241,15 +233,17 @@ def _read(data: bytes, max_pixels: int | None, device: str) -> tuple[_Session, b
 
 @overload
 def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[False] = ...,
-           device: str = ..., max_pixels: int | None = ...) -> Image.Image: ...
+           depth: int = ..., device: str = ..., max_pixels: int | None = ...) -> Image.Image: ...
 @overload
 def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[True],
-           device: str = ..., max_pixels: int | None = ...) -> Pixels: ...
+           depth: int = ..., device: str = ..., max_pixels: int | None = ...) -> Pixels: ...
 @torch.no_grad()
 def decode(data: bytes, *, temperature: float | None = None, seed: int | None = None, array: bool = False,
-           device: str = "auto", max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS) -> Image.Image | Pixels:
-    """Decode the bytes of an .irc file to a PIL image, or (array=True) to uint8 H,W,3.
+           depth: int = 8, device: str = "auto",
+           max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS) -> Image.Image | Pixels:
+    """Decode the bytes of an .irc file to a PIL image, or (array=True) to an array of the shapes that `encode` takes.
 
+    depth: 8 or 16 bits a sample, whatever was encoded; colour of 16 bits and 16 bits with alpha only as an array.
     temperature and seed override the file's: 0 gives the most likely picture (best PSNR), 1 draws what was lost.
     Raises InputError, DamagedError, WeightsError, ValueError.
 
@@ -259,20 +253,27 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
     """
     if temperature is not None and not 0 <= temperature <= 2:
         raise ValueError(f"temperature must be in 0..2, not {temperature}")
+    if depth not in kinds.DEPTHS:
+        raise ValueError(f"depth must be 8 or 16, not {depth}")
     session, file, coded = _read(data, max_pixels, device)
     h = file.header
-    pixels = session.picture(coded, h.quality_code, h.height, h.width,
-                             h.temperature if temperature is None else temperature, h.seed if seed is None else seed)
-    return pixels if array else Image.fromarray(pixels)
+    alpha = file.extras.get(bitstream.ALPHA)
+    pixels = kinds.join(
+        session.picture(coded, h.quality_code, h.height, h.width, h.temperature if temperature is None else temperature,
+                        h.seed if seed is None else seed, kinds.is_grey(h.mode), depth),
+        None if alpha is None else kinds.unpack_alpha(alpha, h.width, h.height))
+    return pixels if array else kinds.to_image(pixels)
 
 
 def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS) -> None:
-    """Decode the latent and compare its checksum; raises what `decode` would raise, returns nothing where all is well.
+    """Decode latent and alpha, compare the latent's checksum; raises what `decode` would, else returns nothing.
 
         >>> import numpy as np
         >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
     """
-    _read(data, max_pixels, "cpu")
+    file = _read(data, max_pixels, "cpu")[1]
+    if (alpha := file.extras.get(bitstream.ALPHA)) is not None:
+        kinds.unpack_alpha(alpha, file.header.width, file.header.height)
 
 
 def latent(data: bytes) -> Coded:

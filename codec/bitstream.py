@@ -28,6 +28,9 @@ MAGIC = b"\x9cIRC\r\n\x1a\n"
 VERSION = 1
 DEFAULT_MAX_PIXELS = 100_000_000
 CHUNK_OVERHEAD = 12  # type, length and CRC
+DEEP_MODES = (2, 3)  # of 16 bits a sample
+MAX_ANCILLARY = 64   # chunks; a hostile file could hold millions of empty ones
+MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
 
 ALPHA, EXIF, ICC, XMP = "alPH", "eXIF", "icCP", "xmPP"
 CRITICAL_CHUNKS = {
@@ -36,7 +39,7 @@ CRITICAL_CHUNKS = {
     "DATA": "the coded latents of one tile; one a tile, row by row; the last one ends the file",
 }
 ANCILLARY_CHUNKS = {
-    ALPHA: "reserved for an alpha channel",
+    ALPHA: "alpha, lossless: a PNG stream, see below",
     EXIF: "EXIF metadata, a TIFF stream (without the 'Exif' prefix of JPEG)",
     ICC: "ICC colour profile of the decoded pixels",
     XMP: "XMP packet, UTF-8",
@@ -117,7 +120,8 @@ class Header:
     width: int = _field("I", 1, 2**31 - 1, "width in pixels", default=1)
     height: int = _field("I", 1, 2**31 - 1, "height in pixels", default=1)
     mode: int = _field(
-        "B", 0, 1, "kind of pixels: 0 grey, 1 RGB", default=1, names=("grey", "RGB")
+        "B", 0, 3, "kind of pixels: 0 grey, 1 RGB, 2 grey of 16 bits, 3 RGB of 16 bits",
+        default=1, names=("grey", "RGB", "grey, 16 bits", "RGB, 16 bits"),
     )
     quality_code: int = _field(
         "H", 0, 25600, "quality in units of 1/256", default=75 * 256, label="quality", scale=256
@@ -258,9 +262,13 @@ def write(
     rows, columns = header.grid
     if len(tiles) != rows * columns:
         raise ValueError(f"{len(tiles)} tiles for a grid of {rows} x {columns}")
-    for kind in extras or {}:
+    for kind, payload in (extras or {}).items():
         if not _is_type(kind.encode("ascii", "replace")) or is_critical(kind):
             raise ValueError(f"{kind!r} is not the type of an ancillary chunk")
+        if kind != ALPHA and len(payload) > MAX_METADATA:
+            raise ValueError(f"chunk {kind} has {len(payload)} bytes, more than {MAX_METADATA}")
+    if len(extras or {}) > MAX_ANCILLARY:
+        raise ValueError(f"more than {MAX_ANCILLARY} ancillary chunks")
     parts = [MAGIC, bytes([VERSION])]
     parts.append(_chunk("HEAD", _HEAD.pack(*(getattr(header, f.name) for f in FIELDS))))
     # Everything else comes before DATA: the last tile ends the file, so a file that
@@ -416,6 +424,10 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
             raise DamagedError(f"{where}: a critical chunk of unknown type or in a wrong place")
         elif chunk.type in extras or tiles:
             raise DamagedError(f"{where}: a second one, or one after the first tile")
+        elif len(extras) == MAX_ANCILLARY:
+            raise DamagedError(f"{where}: more than {MAX_ANCILLARY} ancillary chunks")
+        elif chunk.type != ALPHA and chunk.size > MAX_METADATA:
+            raise DamagedError(f"{where}: more than {MAX_METADATA} bytes")
         else:
             extras[chunk.type] = payload
         chunks.append(chunk)

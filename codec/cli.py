@@ -70,6 +70,17 @@ def _integer(low: int, high: int | None = None) -> Callable[[str], int]:
     return parse
 
 
+def _one_of(*values: int) -> Callable[[str], int]:
+    """Make an argparse type for some whole numbers."""
+
+    def parse(text: str) -> int:
+        if text not in map(str, values):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {' or '.join(map(str, values))}")
+        return int(text)
+
+    return parse
+
+
 @dataclass(frozen=True)
 class Option:
     """Declaration of one option: flags, commands that take it, parser arguments, help."""
@@ -135,12 +146,22 @@ OPTIONS = (
         default=0,
     ),
     Option(
+        ("--stable",), ("encode",),
+        "settle the file, so that encoding its decoded picture at the same quality gives it again; "
+        "takes several times as long",
+        default=False,
+    ),
+    Option(
         ("--temperature",), ("decode",), "use temperature T, 0 to 2, instead of the file's", "T",
         _number(0, 2),
     ),
     Option(
         ("--seed",), ("decode",), "use seed N, 0 to 65535, instead of the file's", "N",
         _integer(0, 65535),
+    ),
+    Option(
+        ("--depth",), ("decode",), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
+        _one_of(8, 16), default=8,
     ),
     Option(("-f", "--force"), ("encode", "decode"), "overwrite an existing output", default=False),
     Option(
@@ -375,9 +396,13 @@ def _encode(args: argparse.Namespace, status: _Status) -> None:
         psnr=args.psnr,
         temperature=args.temperature,
         seed=args.seed,
+        stable=args.stable,
         extras={kind: value for kind, value in extras.items() if value},
         device=args.device,
     )
+    size = os.path.getsize(args.IN) if isinstance(source, str) else len(source.getbuffer())
+    if len(data) > size:
+        status.note(f"the .irc of {len(data)} bytes is larger than its source of {size} bytes")
     _write(target, data, args.force)
     height, width = picture.pixels.shape[:2]
     facts: dict[str, object] = {
@@ -400,7 +425,10 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     from codec import images
 
     name = None if target == STREAM else target
-    images.write_format(name)  # an unknown suffix is found before the work, not after it
+    # what the format cannot hold is found before the work, not after it
+    images.check_target(name, args.depth, bitstream.ALPHA in file.extras)
+    if args.depth == 8 and file.header.mode in bitstream.DEEP_MODES:
+        status.note("the picture has 16 bits a sample; --depth 16 keeps them")
 
     from codec import api
 
@@ -410,6 +438,7 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
         temperature=args.temperature,
         seed=args.seed,
         array=True,
+        depth=args.depth,
         device=args.device,
         max_pixels=args.max_pixels,
     )
@@ -419,7 +448,8 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
         picture.exif = extras.get(bitstream.EXIF)
         picture.xmp = extras.get(bitstream.XMP)
     buffer = io.BytesIO()
-    images.save(picture, buffer, name)
+    for note in images.save(picture, buffer, name):
+        status.note(note)
     _write(target, buffer.getvalue(), args.force)
     header = file.header
     facts: dict[str, object] = {

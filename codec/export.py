@@ -14,9 +14,14 @@ from codec.network import Codec
 from codec.weights import pack
 from entropy.config import Config
 
-LICENCE = "Weights: CC BY-SA 4.0, after the most restrictive licence among the training photos."
-CREDITS = ("Trained on photos of Cloudinary CID22 (CC BY-SA 4.0), Wikimedia Commons contributors, Unsplash and Pexels "
-           "photographers, and open desktop wallpaper collections; see docs/training.md.")
+LICENCE = ("Weights: CC BY-SA 4.0, the licence of the largest set among the training photos. Some photos come under "
+           "other terms (GPL packages, the Unsplash and Pexels licences): see docs/training.md.")
+CREDITS = ("Trained on photos of Cloudinary CID22 (CC BY-SA 4.0; originals from Pexels), of Wikimedia Commons "
+           "contributors (CC BY, CC BY-SA, public domain), dedbox/gallery and link-u (CC BY-SA 4.0), the wallpaper "
+           "collections of Ubuntu MATE, Lomiri, Solus, Budgie, openSUSE, Pop!_OS, elementary and deepin (CC0, CC BY, "
+           "CC BY-SA, Unsplash licence), of KDE Plasma and MATE (GPL-2+), Vendure (GPL-3.0/MIT) and Drupal (GPL-2.0+) "
+           "demo content, Unsplash photographers by way of theme and demo repositories (Unsplash licence), Microsoft "
+           "samples (MIT), Nextcloud (CC BY) and others; the whole list is in docs/training.md.")
 
 
 def from_checkpoint(path: Path) -> tuple[Codec, dict]:

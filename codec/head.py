@@ -6,6 +6,7 @@ map of what was dropped, so keeping z inverts exactly (IRN, arXiv 2005.05650, se
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from entropy.config import BANDS, Config
+from entropy.config import BANDS, CHANNELS, Config
 
 
 class Block(nn.Module):
@@ -44,24 +45,26 @@ class Head(nn.Module):
         super().__init__()
         n = config.head
         self.first = nn.ModuleList(nn.Conv2d(2 * c, w, 3, padding=1) for c, w in zip(BANDS, n))
-        self.block = nn.ModuleList(Block(w) for w in n)
+        self.block = nn.ModuleList(nn.Sequential(*(Block(w) for _ in range(config.head_blocks))) for w in n)
         self.finer = nn.ModuleList(nn.Conv2d(n[i], 4 * n[i + 1], 1) for i in range(3))
         self.last = nn.ModuleList(nn.Conv2d(w, 2 * c, 1) for c, w in zip(BANDS, n))
         for layer in self.last:
             nn.init.normal_(layer.weight, std=1e-3)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
         self.quality = nn.Parameter(torch.zeros(config.knots, n[0]))
+        self.log_scale = nn.Parameter(torch.zeros(config.knots, CHANNELS))
 
-    def forward(self, ks: list[Tensor], relative: list[Tensor], quality: Tensor) -> list[Lost]:
-        """ks: coefficients; relative: the same in deviations; quality: N,width,1,1."""
+    def forward(self, ks: list[Tensor], relative: list[Tensor], at: Callable[[Tensor], Tensor]) -> list[Lost]:
+        """ks: coefficients; relative: the same in deviations; at: interpolates tables (knots,C) to N,C."""
         out: list[Lost] = []
-        from_coarser: Tensor = quality
+        from_coarser = at(self.quality)[:, :, None, None]
+        level_scale = at(self.log_scale)[:, :, None, None].split(BANDS, 1)
         for i in range(4):
             x = self.first[i](torch.cat((torch.asinh(ks[i]), relative[i].clamp(-8, 8)), 1)) + from_coarser
             x = self.block[i](F.relu(x))
             o = self.last[i](F.relu(x)).float()
             value, log_scale = o.chunk(2, 1)
-            out.append(Lost(0.49 * torch.tanh(value), value, log_scale.clamp(-6, 3)))
+            out.append(Lost(0.49 * torch.tanh(value), value, (log_scale + level_scale[i]).clamp(-6, 3)))
             if i < 3:
                 from_coarser = F.pixel_shuffle(self.finer[i](x), 2)
         return out

@@ -1,8 +1,8 @@
 """Pictures from and to ordinary image files, by way of Pillow.
 
-:func:`load` hands out 8-bit RGB or raises :class:`~codec.errors.InputError` with
-one line that says why not and what to do; what was changed on the way (orientation,
-palette, a dropped opaque alpha channel) stands in ``Picture.notes``.
+:func:`load` hands out grey or RGB of 8 or 16 bits, with alpha where there is some, or
+raises :class:`~codec.errors.InputError` with one line that says why not and what to do;
+whatever was converted or left out on the way stands in ``Picture.notes``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from codec import deep
 from codec.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
 
@@ -32,7 +34,7 @@ READ_FORMATS = (
 # Suffix -> format and the options it is saved with. JPEG is the one that loses anything.
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
-    ".webp": ("WEBP", {"lossless": True}),
+    ".webp": ("WEBP", {"lossless": True, "exact": True}),
     ".tif": ("TIFF", {"compression": "tiff_lzw"}),
     ".tiff": ("TIFF", {"compression": "tiff_lzw"}),
     ".bmp": ("BMP", {}),
@@ -41,15 +43,25 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0, "optimize": True}),
 }
 
+# What these lack, and for the names in messages.
+_NO_ALPHA = ("PPM", "BMP", "JPEG")
+_WITH_METADATA = ("PNG", "WEBP", "TIFF", "JPEG")
+_DEEP_FORMATS = ("PNG", "PPM")
+
+# TIFF tags that say something of the picture; the others describe how the file is laid out.
+_TIFF_EXIF = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853)
 _EXIF_PREFIX = b"Exif\x00\x00"
 _pillow_limit = threading.Lock()
 
 
 @dataclass
 class Picture:
-    """8-bit RGB pixels (height, width, 3) and the metadata that travels with them."""
+    """Pixels and the metadata that travels with them.
 
-    pixels: np.ndarray
+    `pixels` is uint8 or uint16: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or H,W,4 (RGB, alpha).
+    """
+
+    pixels: NDArray[Any]
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
@@ -111,13 +123,24 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
         Image.init()
         with _limit(max_pixels):
             formats = [name for name in READ_FORMATS if name in Image.OPEN]
-            with Image.open(stream, formats=formats) as image:
+
+            def reopen() -> Image.Image:
+                stream.seek(0)
+                return Image.open(stream, formats=formats)
+
+            with reopen() as image:
                 check_pixels(*image.size, max_pixels)
-                _refuse_deep(image)
                 notes = _frame_notes(image)
-                image.load()
-                check_pixels(*image.size, max_pixels)
-                return _convert(image, notes)
+                if bits := deep.cut_to_8(image, stream):
+                    notes.append(f"{bits} bits a sample were read as 8")
+                if deep.is_deep(image):
+                    picture = _load_deep(image, reopen, notes)
+                else:
+                    image.load()
+                    check_pixels(*image.size, max_pixels)
+                    picture = _convert(_upright(image, notes), notes)
+                _add_metadata(picture, image)
+                return picture
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -131,59 +154,106 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
         raise InputError(f"the image cannot be read: {text}") from None
 
 
-def _refuse_deep(image: Image.Image) -> None:
-    """Refuse samples of more than 8 bits, also where Pillow would quietly cut them to 8."""
-    deep = image.mode.startswith("I") or image.mode == "F"
-    for tile in getattr(image, "tile", ()):
-        arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        deep |= any(isinstance(a, str) and ";16" in a for a in arguments)
-        # The last argument of the PPM decoders is the largest sample value.
-        deep |= tile[0].startswith("ppm") and isinstance(arguments[-1], int) and arguments[-1] > 255
-    if image.format == "TIFF":
-        deep |= max(getattr(image, "tag_v2", {}).get(258, (8,))) > 8
-    if deep:
-        raise InputError(
-            "more than 8 bits a channel are not supported by this version; "
-            "convert the image to 8 bits a channel first"
-        )
-
-
 def _frame_notes(image: Image.Image) -> list[str]:
     frames = getattr(image, "n_frames", 1)
-    return [f"only the first of {frames} frames is used"] if frames > 1 else []
+    notes = [f"only the first of {frames} frames is used"] if frames > 1 else []
+    sizes = image.info.get("sizes", ())
+    if image.format == "ICO" and len(sizes) > 1:
+        notes.append(f"only the largest of {len(sizes)} sizes is used")
+    return notes
+
+
+def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Apply the orientation of EXIF to the image itself; its metadata no longer has it then."""
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception:  # EXIF is outside the pixels: damage there must not cost the picture
+        image.info.pop("exif", None)
+        image.load()  # unless it is the pixels that are damaged
+        note = "the EXIF data is damaged and was dropped"
+        notes += [] if note in notes else [note]
+    return image
+
+
+def _load_deep(image: Image.Image, reopen: Callable[[], Image.Image], notes: list[str]) -> Picture:
+    pixels = deep.read(image, reopen, lambda part: _upright(part, notes))
+    key = image.info.get("transparency")
+    if key is not None and pixels.shape[2:] in ((), (3,)):
+        alpha = np.where((pixels == np.array(key)).reshape(*pixels.shape[:2], -1).all(2), 0, 65535)
+        pixels = np.dstack([pixels, alpha.astype(np.uint16)])
+        notes.append("the transparent colour was turned into an alpha channel")
+    return Picture(_without_opaque_alpha(pixels, notes), notes=notes)
+
+
+def _without_opaque_alpha(pixels: NDArray[Any], notes: list[str]) -> NDArray[Any]:
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if channels % 2 or (pixels[..., -1] < np.iinfo(pixels.dtype).max).any():
+        return pixels
+    notes.append("an alpha channel that is opaque everywhere was dropped")
+    return np.ascontiguousarray(pixels[..., 0] if channels == 2 else pixels[..., :3])
+
+
+# Mode -> the mode it is coded as and what is said of it.
+_CONVERSIONS = {
+    "1": ("L", "1-bit image stored as 8-bit grey"),
+    "P": ("RGB", "palette image stored as RGB"),
+    "PA": ("RGBA", "palette image stored as RGB"),
+    "La": ("LA", "premultiplied alpha was divided out"),
+    "RGBa": ("RGBA", "premultiplied alpha was divided out"),
+    "RGBX": ("RGB", ""),
+    "YCbCr": ("RGB", "YCbCr image stored as RGB"),
+}
 
 
 def _convert(image: Image.Image, notes: list[str]) -> Picture:
-    try:
-        turned = ImageOps.exif_transpose(image)
-    except Exception:  # EXIF is outside the pixels: damage there must not cost the picture
-        notes.append("the EXIF data is damaged and was dropped")
-        image.info.pop("exif", None)
-        turned = image
-    exif, icc, xmp = (_bytes(turned.info.get(key)) for key in ("exif", "icc_profile", "xmp"))
-    if exif and exif.startswith(_EXIF_PREFIX):
-        exif = exif[len(_EXIF_PREFIX) :]
-
-    if turned.has_transparency_data:
-        turned = turned.convert("RGBA")
-        if np.asarray(turned.getchannel("A")).min() < 255:
-            raise InputError(
-                "alpha is not supported by this version; "
-                "flatten the image onto a background first"
-            )
-        notes.append("an alpha channel that is opaque everywhere was dropped")
-    if turned.mode in ("CMYK", "LAB", "HSV"):
-        turned, icc = _to_srgb(turned, icc), None
+    """8-bit pixels of a kind that is coded, from an image of any mode."""
+    icc = _bytes(image.info.get("icc_profile"))
+    transparent = "transparency" in image.info
+    if image.mode in ("CMYK", "LAB", "HSV"):
+        image, icc = _to_srgb(image, icc), None
         notes.append("converted to sRGB through the image's colour profile")
-    elif turned.mode not in ("RGB", "RGBA"):
-        kind = {"1": "1-bit", "L": "grey", "P": "palette"}.get(turned.mode, turned.mode)
-        notes.append(f"{kind} image stored as RGB")
-        turned = turned.convert("RGB")
-    if icc and icc[16:20] != b"RGB ":
-        notes.append("a colour profile that is not for RGB was dropped")
+    elif image.mode in _CONVERSIONS:
+        mode, note = _CONVERSIONS[image.mode]
+        notes += [note] if note else []
+        image = image.convert("RGBA" if transparent and mode == "RGB" else mode)
+    elif transparent:
+        image = image.convert("LA" if image.mode == "L" else "RGBA")
+        notes.append("the transparent colour was turned into an alpha channel")
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise InputError(f"{image.mode} images are not supported; convert the image to RGB first")
+    if icc and icc[16:20] == b"RGB " and image.mode in ("L", "LA"):
+        image = image.convert("RGB" if image.mode == "L" else "RGBA")
+        notes.append("grey image stored as RGB, since its colour profile is for RGB")
+    return Picture(_without_opaque_alpha(np.array(image, np.uint8), notes), notes=notes, icc=icc)
+
+
+def _add_metadata(picture: Picture, image: Image.Image) -> None:
+    """Take over EXIF, profile and XMP of the opened image, without what no longer holds."""
+    grey = picture.pixels.ndim == 2 or picture.pixels.shape[2] == 2
+    icc = picture.icc
+    if icc is None and image.mode not in ("CMYK", "LAB", "HSV"):
+        icc = _bytes(image.info.get("icc_profile"))
+    if icc and icc[16:20] != (b"GRAY" if grey else b"RGB "):
+        picture.notes.append(f"a colour profile that is not for {'grey' if grey else 'RGB'} was dropped")
         icc = None
-    pixels = np.array(turned.convert("RGB"), dtype=np.uint8)
-    return Picture(pixels, exif or None, icc or None, xmp or None, notes)
+    gamma = image.info.get("gamma")
+    if gamma and not icc and "srgb" not in image.info and abs(gamma - 1 / 2.2) > 1e-3:
+        picture.notes.append(f"the gamma of {gamma:g} that the file states is not kept")
+    picture.exif, picture.icc = _exif(image), icc or None
+    picture.xmp = _bytes(image.info.get("xmp")) or None
+
+
+def _exif(image: Image.Image) -> bytes | None:
+    """The EXIF data, a TIFF stream; of a TIFF file, those of its own tags that say something of the picture."""
+    if image.format != "TIFF":
+        raw = _bytes(image.info.get("exif"))
+        return raw.removeprefix(_EXIF_PREFIX) or None if raw else None
+    found = image.getexif()
+    for tag in [tag for tag in found if tag not in _TIFF_EXIF]:
+        del found[tag]
+    return found.tobytes().removeprefix(_EXIF_PREFIX) if len(found) else None
 
 
 def _bytes(value: object) -> bytes | None:
@@ -224,29 +294,74 @@ def write_format(name: str | os.PathLike[str] | None) -> tuple[str, dict[str, An
     return WRITE_FORMATS[suffix or ".png"]
 
 
+def check_target(name: str | os.PathLike[str] | None, depth: int, alpha: bool) -> None:
+    """Raise InputError where the format of `name`'s suffix has no room for these samples or for alpha."""
+    kind, _ = write_format(name)
+    if depth == 16 and kind not in _DEEP_FORMATS:
+        raise InputError(f"{kind} files cannot be written with 16 bits a sample; take .png or .ppm")
+    if alpha and kind in _NO_ALPHA:
+        others = "take .png" if depth == 16 else "take .png, .webp or .tif"
+        raise InputError(f"{kind} files have no alpha channel; {others}")
+
+
 def save(
     picture: Picture,
     target: str | os.PathLike[str] | BinaryIO,
     name: str | os.PathLike[str] | None = None,
-) -> None:
+) -> list[str]:
     """Write a picture to a path or binary stream, in the format of `name`'s suffix.
 
-    `name` defaults to `target` where that is a path; PNG where neither says more.
-    Formats without room for metadata leave it out.
+    `name` defaults to `target` where that is a path; PNG where neither says more. Returns
+    what was left out for want of room in the format, a line each.
+    InputError where the format cannot hold the pixels.
     """
     if name is None and isinstance(target, (str, os.PathLike)):
         name = target
     kind, options = write_format(name)
-    options = dict(options)
-    if kind in ("PNG", "WEBP", "TIFF", "JPEG"):
-        if picture.icc:
-            options["icc_profile"] = picture.icc
-        if picture.exif:
-            options["exif"] = _EXIF_PREFIX + picture.exif
-        if picture.xmp and kind == "PNG":
-            text = PngImagePlugin.PngInfo()
-            text.add_itxt("XML:com.adobe.xmp", picture.xmp.decode("utf-8", "replace"))
-            options["pnginfo"] = text
-        elif picture.xmp and kind in ("WEBP", "JPEG"):
-            options["xmp"] = picture.xmp
-    Image.fromarray(picture.pixels).save(target, format=kind, **options)
+    pixels, notes, options = picture.pixels, [], dict(options)
+    depth, channels = 8 * pixels.itemsize, pixels.shape[2] if pixels.ndim == 3 else 1
+    check_target(name, depth, channels % 2 == 0)
+    kept = {"EXIF": picture.exif, "ICC": picture.icc, "XMP": picture.xmp}
+    if kept["ICC"] and channels < 3 and kind == "WEBP":
+        kept["ICC"] = None
+        notes.append("the colour profile is for grey, which WEBP files do not have, and was left out")
+    if kind not in _WITH_METADATA and any(kept.values()):
+        notes.append(f"{kind} files hold no metadata: {', '.join(k for k, v in kept.items() if v)} left out")
+        kept = dict.fromkeys(kept)
+    if depth == 16:
+        data = deep.png(pixels, kept["ICC"], kept["EXIF"], kept["XMP"]) if kind == "PNG" else deep.ppm(pixels)
+        _put(target, data)
+        return notes
+    image = Image.fromarray(pixels)
+    if image.mode == "LA" and kind in ("WEBP", "BMP"):
+        image = image.convert("RGBA")
+    if kept["ICC"]:
+        options["icc_profile"] = kept["ICC"]
+    if kept["EXIF"] or (kept["XMP"] and kind == "TIFF"):
+        options["exif"] = _EXIF_PREFIX + _with_xmp(kept["EXIF"], kept["XMP"] if kind == "TIFF" else None)
+        options.pop("compression", None)  # Pillow's compressed TIFF cannot hold EXIF's own directory
+    if kept["XMP"] and kind == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", kept["XMP"].decode("utf-8", "replace"))
+        options["pnginfo"] = text
+    elif kept["XMP"] and kind in ("WEBP", "JPEG"):
+        options["xmp"] = kept["XMP"]
+    image.save(target, format=kind, **options)
+    return notes
+
+
+def _with_xmp(exif: bytes | None, xmp: bytes | None) -> bytes:
+    """EXIF data with XMP as a tag of its own, which is where TIFF has it."""
+    if xmp is None:
+        return exif or b""
+    joined = Image.Exif()
+    joined.load(exif or b"")
+    joined[700] = xmp
+    return joined.tobytes().removeprefix(_EXIF_PREFIX)
+
+
+def _put(target: str | os.PathLike[str] | BinaryIO, data: bytes) -> None:
+    if isinstance(target, (str, os.PathLike)):
+        Path(target).write_bytes(data)
+    else:
+        target.write(data)

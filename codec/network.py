@@ -93,7 +93,7 @@ class Codec(nn.Module):
     def lost(self, k: list[Tensor], latent: Latent, quality: Tensor) -> list[Lost]:
         """What the head says of the lost information; k: rounded, zero where dropped."""
         relative = [a / (g * d) for a, g, d in zip(k, latent.gain, latent.deviation)]
-        return self.head(k, relative, self.interpolator(quality)(self.head.quality)[:, :, None, None])
+        return self.head(k, relative, self.interpolator(quality))
 
     def restore(self, k: list[Tensor], latent: Latent, lost: list[Lost], z: list[Tensor] | None = None) -> list[Tensor]:
         """Bands from rounded k and z (None: the most likely)."""
@@ -128,22 +128,20 @@ class Codec(nn.Module):
         split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
         return split(own), split(mean)
 
-    def forward(self, x: Tensor, quality: Tensor, hard: bool = False, pixels: bool = True) -> Forward:
+    def forward(self, x: Tensor, quality: Tensor, hard: bool = False, pixels: bool = True,
+                rate: bool = True, distortion: bool = True) -> Forward:
         """One pass with estimated bits; `hard`: true rounding in the rate too; `pixels`: distortion of the picture
-        (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted)."""
+        (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted). Without `rate` or
+        `distortion` that part is 0, and its networks do not run."""
         latent = self.analyse(x, quality)
         soft = [a * c for a, c in zip(latent.k, latent.coded)]
         k = [a + (a.round() - a).detach() for a in soft]
-        noisy = k if hard else [a + torch.rand_like(a) - 0.5 for a in soft]
-        side = self.side_latent(k, quality)
-        side_rounded = side + (side.round() - side).detach()
-        side_noisy = side_rounded if hard else side + torch.rand_like(side) - 0.5
-        own, mean = self.prior_inputs(quality)
-        bits = self.prior.side_bits(side_noisy) + self.prior(
-            side_rounded, k, noisy, own, mean, latent.coded, self.interpolator(quality))
+        zero = x.new_zeros(len(x))
+        bits = self.rate(soft, k, latent, quality, hard) if rate else zero
+        if not distortion:
+            return Forward(None, bits, zero, zero)
         lost = self.lost(k, latent, quality)
-        area = x.shape[2] * x.shape[3]
-        nll = x.new_zeros(len(x))
+        area, nll = x.shape[2] * x.shape[3], zero
         for a, g, d, c, o in zip(*latent_columns(latent), lost):
             z = (a / g / d - o.mean).detach() * torch.exp(-o.log_scale)
             nll = nll + ((0.5 * z * z + o.log_scale) * (1 - c)).sum((1, 2, 3)) / area
@@ -153,6 +151,16 @@ class Codec(nn.Module):
             return Forward(None, bits, nll, error / (3 * area * UNIT ** 2))  # type: ignore[operator]
         out = self.synthesise(bands)
         return Forward(out, bits, nll, ((out - x) ** 2).mean((1, 2, 3)))
+
+    def rate(self, soft: list[Tensor], k: list[Tensor], latent: Latent, quality: Tensor, hard: bool) -> Tensor:
+        """Estimated bits an image: of k itself (`hard`), or of `soft` under uniform noise."""
+        side = self.side_latent(k, quality)
+        rounded = side + (side.round() - side).detach()
+        noisy = k if hard else [a + torch.rand_like(a) - 0.5 for a in soft]
+        side_noisy = rounded if hard else side + torch.rand_like(side) - 0.5
+        own, mean = self.prior_inputs(quality)
+        return self.prior.side_bits(side_noisy) + self.prior(
+            rounded, k, noisy, own, mean, latent.coded, self.interpolator(quality))
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:

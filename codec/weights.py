@@ -24,6 +24,7 @@ from entropy.integer import IntegerPrior
 
 FOLDER = Path(__file__).parent / "weights"
 FORMAT = "1"
+LARGEST_FILE = 1 << 28  #: bytes
 DEFAULT = "irc1.safetensors"
 FLOAT_PARTS = ("f.", "head.", "side.")
 FLOAT_NAMES = ("side_log_gain", "log_gain", "log_gain_start", "deviation")
@@ -60,12 +61,22 @@ def pack(model: Codec, notes: dict[str, str]) -> bytes:
         if key.endswith("rotation"):
             arrays[key] = model.state_dict()[key].numpy()
     metadata = {"format": FORMAT, "config": json.dumps(dataclasses.asdict(model.config)), **notes}
-    return save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, metadata)
+    return _in_order(save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, metadata))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The safetensors file with its header's keys sorted: the library writes metadata in an order of chance."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # arrays stay aligned
+    return len(header).to_bytes(8, "little") + header + data[8 + size:]
 
 
 def read(path: Path) -> Weights:
     """A weights file; WeightsError, with the reason, where it is not one."""
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise WeightsError(f"{path}: not usable weights (larger than {LARGEST_FILE} bytes)")
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
@@ -73,6 +84,9 @@ def read(path: Path) -> Weights:
             given = json.loads(metadata["config"])
             config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
             arrays = {key: file.get_tensor(key) for key in file.keys()}
+        for key, array in arrays.items():
+            if key.startswith("prior.") != (array.dtype.kind in "iu") or not np.isfinite(array).all():
+                raise ValueError(f"{key} is of the wrong type or not finite")
         model = Codec(config)
         state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
         missing, unexpected = model.load_state_dict(state, strict=False)
@@ -92,6 +106,14 @@ def read(path: Path) -> Weights:
     return Weights(model.eval().requires_grad_(False).to(memory_format=torch.channels_last), prior, name)  # type: ignore[call-overload]
 
 
+def _name(path: Path) -> bytes | None:
+    """The name of a weights file; None where it cannot be read, which is no reason not to look further."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()[:4]
+    except OSError:
+        return None
+
+
 @functools.lru_cache(maxsize=4)
 def load(name: bytes | None = None) -> Weights:
     """The weights of this name (None: the ones shipped); WeightsError says which are missing."""
@@ -99,7 +121,7 @@ def load(name: bytes | None = None) -> Weights:
         return read(FOLDER / DEFAULT)
     for folder in folders():
         for path in sorted(folder.glob("*.safetensors")):
-            if hashlib.sha256(path.read_bytes()).digest()[:4] == name:
+            if _name(path) == name:
                 return read(path)
     raise WeightsError(f"the file was made with weights {name.hex()}, which are not installed "
                        f"(looked in {', '.join(str(f) for f in folders())})")

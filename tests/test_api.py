@@ -11,7 +11,7 @@ from PIL import Image
 from roundtrip import noise_photo
 
 import codec
-from codec import api, bitstream
+from codec import api, bitstream, kinds
 from codec.errors import DamagedError, InputError, TargetError, WeightsError
 
 Pixels = np.ndarray
@@ -64,8 +64,6 @@ def test_kinds_of_input(photo: Pixels) -> None:
     data = codec.encode(photo)
     assert codec.encode(Image.fromarray(photo)) == data == codec.encode(photo, 75)
     assert codec.encode(photo[:, ::-1][:, ::-1]) == data
-    grey = np.repeat(photo[:, :, :1], 3, 2)
-    assert codec.encode(Image.fromarray(grey[:, :, 0])) == codec.encode(grey)
 
 
 def test_quality_grows(photo: Pixels) -> None:
@@ -88,6 +86,84 @@ def test_stable(photo: Pixels) -> None:
     again = codec.encode(codec.decode(first), 40, stable=True)
     assert again == first
     assert codec.encode(codec.decode(first), 40) == first
+
+
+# --- kinds of pixels -----------------------------------------------------------------------------
+
+ALPHA = np.random.default_rng(5).integers(0, 65536, (96, 128), np.uint16)
+
+
+def in_kind(photo: Pixels, grey: bool, depth: int, alpha: bool) -> Pixels:
+    """The photo as another kind; at 16 bits with low bytes of its own."""
+    colour = photo[..., 1] if grey else photo
+    if depth == 16:
+        colour = colour.astype(np.uint16) * 257
+        colour = colour ^ (ALPHA >> 9 if grey else (ALPHA >> 9)[..., None])
+    return kinds.join(colour, kinds.to_depth(ALPHA, depth) if alpha else None)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("grey", [False, True])
+def test_every_kind(photo: Pixels, grey: bool, depth: int, alpha: bool) -> None:
+    pixels = in_kind(photo, grey, depth, alpha)
+    data = codec.encode(pixels, 90)
+    codec.verify(data)
+    assert codec.info(data)["mode"] == ("grey" if grey else "RGB") + (", 16 bits" if depth == 16 else "")
+    for asked in (8, 16):
+        out = codec.decode(data, array=True, depth=asked)
+        assert out.shape == pixels.shape and out.dtype == f"uint{asked}"
+        colour, kept = kinds.split(out)
+        unit = 1 if asked == 8 else 257
+        expected = kinds.split(pixels)[0] / (1 if depth == 8 else 257)
+        assert psnr(colour / unit, expected) > 37
+        if alpha:
+            assert kept is not None and np.array_equal(kept, kinds.to_depth(kinds.to_depth(ALPHA, depth), asked))
+    if grey and not alpha:
+        assert np.array_equal(np.asarray(codec.decode(data, depth=16)), out)
+    else:
+        with pytest.raises(ValueError, match="array"):
+            codec.decode(data, depth=16)
+    image = codec.decode(data)
+    assert image.mode == ("L" if grey else "RGB") + ("A" if alpha else "")
+    if depth == 8:
+        assert codec.encode(Image.fromarray(pixels), 90) == data
+
+
+def test_16_bits_are_coded_whole(photo: Pixels) -> None:
+    """A gradient far finer than 8 bits comes back finer than 8 bits could show it."""
+    ramp = np.round(np.linspace(20000, 21000, 128))[None, :, None].repeat(64, 0).repeat(3, 2).astype(np.uint16)
+    out = codec.decode(codec.encode(ramp, 100), array=True, depth=16)
+    rounded = kinds.to_depth(kinds.to_depth(ramp, 8), 16)
+    error = lambda a: float(((a.astype(float) - ramp) ** 2).mean())  # noqa: E731
+    assert error(out) < 0.5 * error(rounded)
+    assert codec.encode(photo.astype(np.uint16) * 257, 70)[45:] == codec.encode(photo, 70)[45:]  # the same coefficients
+
+
+def test_grey_costs_less_than_colour(photo: Pixels) -> None:
+    grey = codec.encode(photo[..., 1], 75)
+    assert len(grey) < 0.95 * len(codec.encode(photo, 75))
+    assert psnr(codec.decode(grey, array=True), photo[..., 1]) > 30
+
+
+@pytest.mark.parametrize("kind", [(True, 8), (True, 16), (False, 16)])
+def test_targets_and_stability_of_other_kinds(photo: Pixels, kind: tuple[bool, int]) -> None:
+    pixels = in_kind(photo, *kind, False)
+    scale = np.iinfo(pixels.dtype).max / 255
+    data = codec.encode(pixels, psnr=33)
+    assert 33 <= psnr(codec.decode(data, array=True, depth=kind[1]) / scale, pixels / scale) < 33.5
+    settled = codec.encode(pixels, 40, stable=True)
+    assert codec.encode(codec.decode(settled, array=True, depth=kind[1]), 40) == settled
+
+
+@pytest.mark.parametrize("payload", [
+    b"", b"PNG", kinds.pack_alpha(ALPHA)[:-40], kinds.pack_alpha(ALPHA[:50]), kinds.pack_alpha(ALPHA).replace(b"IHDR", b"IHDX")])
+def test_damaged_alpha(photo: Pixels, payload: bytes) -> None:
+    file = bitstream.read(codec.encode(photo, 30))
+    data = bitstream.write(file.header, list(file.tiles), {bitstream.ALPHA: payload})
+    for read in (codec.decode, codec.verify):
+        with pytest.raises(DamagedError, match="alPH"):
+            read(data)
 
 
 # --- targets -----------------------------------------------------------------------------------
@@ -169,9 +245,9 @@ def test_wrong_arguments_of_decode(small: bytes, arguments: dict) -> None:
 
 
 @pytest.mark.parametrize("image", [
-    np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.uint16),
-    np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), Image.new("RGBA", (4, 4)), Image.new("I;16", (4, 4)),
-    Image.new("P", (4, 4))], ids=str)
+    np.zeros(4, np.uint8), np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4, 3), np.int16), np.zeros((4, 4, 0), np.uint8),
+    np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((1, 4, 4, 3), np.uint8), Image.new("I", (4, 4)),
+    Image.new("P", (4, 4)), Image.new("CMYK", (4, 4)), Image.new("1", (4, 4)), Image.new("F", (4, 4))], ids=str)
 def test_pictures_that_are_refused(image: object) -> None:
     with pytest.raises(InputError):
         codec.encode(image)  # type: ignore[arg-type]

@@ -95,12 +95,12 @@ def test_round_trip(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
-    options = ["--temperature", "0.5", "--seed", "3", "--device", "cpu"]
+    options = ["--temperature", "0.5", "--seed", "3", "--device", "cpu", "--stable"]
     assert cli.main(["encode", *options, "photo.png"]) == 0
     assert bitstream.read(Path("photo.irc").read_bytes()).header.temperature == 0.5
     assert api.calls[0] == {
         "quality": 75.0, "bpp": None, "size": None, "psnr": None,
-        "temperature": 0.5, "seed": 3, "extras": {}, "device": "cpu",
+        "temperature": 0.5, "seed": 3, "stable": True, "extras": {}, "device": "cpu",
     }  # fmt: skip
     options = ["-f", "--temperature", "2", "--max-pixels", "99"]
     assert cli.main(["decode", *options, "photo.irc", "new.png"]) == 0

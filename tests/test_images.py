@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from codec import images
+from codec import deep, images, kinds
 from codec.errors import InputError
 
 
@@ -88,26 +88,161 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
     assert np.array_equal(picture.pixels, RGB)
 
 
-@pytest.mark.parametrize(
-    ("image", "word"),
-    [
-        (Image.fromarray(noise(4, 6)), "grey"),
-        (Image.fromarray(RGB).quantize(8), "palette"),
-        (Image.fromarray(noise(4, 6)).convert("1"), "1-bit"),
-    ],
-)
-def test_other_modes_become_rgb(image: Image.Image, word: str) -> None:
+KINDS = {
+    "grey": (noise(4, 6), "L", ""),
+    "grey and alpha": (noise(4, 6, 2), "LA", ""),
+    "RGB": (RGB, "RGB", ""),
+    "RGBA": (noise(4, 6, 4), "RGBA", ""),
+    "1-bit": (noise(4, 6) > 127, "L", "1-bit image stored as 8-bit grey"),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_kinds(case: str) -> None:
+    """What a file holds is what is loaded, said where it was converted."""
+    pixels, mode, note = KINDS[case]
+    image = Image.fromarray(pixels)
+    picture = images.load(encoded(image))
+    assert np.array_equal(picture.pixels, np.asarray(image.convert(mode)))
+    assert picture.notes == ([note] if note else [])
+
+
+def test_palette() -> None:
+    image = Image.fromarray(RGB).quantize(8)
     picture = images.load(encoded(image))
     assert np.array_equal(picture.pixels, np.asarray(image.convert("RGB")))
-    assert word in picture.notes[0]
+    assert picture.notes == ["palette image stored as RGB"]
+    picture = images.load(encoded(image, transparency=int(np.asarray(image)[0, 0])))
+    assert picture.pixels.shape == (5, 7, 4) and picture.pixels[0, 0, 3] == 0
+    assert np.array_equal(picture.pixels[..., :3], np.asarray(image.convert("RGB")))
+    assert picture.notes == ["palette image stored as RGB"]
 
 
-def test_opaque_alpha_is_dropped() -> None:
-    image = Image.fromarray(RGB)
-    image.putalpha(255)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_transparent_colour(mode: str) -> None:
+    image = Image.fromarray(RGB).convert(mode)
+    key = image.getpixel((2, 1))
+    picture = images.load(encoded(image, transparency=key))
+    colour, alpha = kinds.split(picture.pixels)
+    assert np.array_equal(colour, np.asarray(image))
+    assert alpha is not None and alpha[1, 2] == 0 and (alpha == 255).sum() == 34
+    assert "transparent colour" in picture.notes[0]
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_opaque_alpha_is_dropped(mode: str) -> None:
+    image = Image.fromarray(RGB).convert(mode)
     picture = images.load(encoded(image))
-    assert np.array_equal(picture.pixels, RGB)
-    assert "alpha" in picture.notes[0]
+    assert np.array_equal(picture.pixels, np.asarray(image.convert(mode[:-1])))
+    assert picture.notes == ["an alpha channel that is opaque everywhere was dropped"]
+
+
+# --- 16 bits ---------------------------------------------------------------------------------
+
+DEEP = np.random.default_rng(3).integers(0, 65536, (70, 9, 4), dtype=np.uint16)
+DEEP_KINDS = {"grey": DEEP[..., 0], "grey and alpha": DEEP[..., :2], "RGB": DEEP[..., :3], "RGBA": DEEP}
+
+
+@pytest.mark.parametrize("case", DEEP_KINDS)
+def test_16_bits(case: str) -> None:
+    pixels = DEEP_KINDS[case]
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    icc = icc[:16] + (b"GRAY" if "grey" in case else b"RGB ") + icc[20:]
+    exif = Image.Exif()
+    exif[0x010E] = "words"
+    raw = exif.tobytes().removeprefix(b"Exif\0\0")
+    stream = io.BytesIO()
+    assert images.save(images.Picture(pixels, raw, icc, b"<x/>"), stream) == []
+    stream.seek(0)
+    back = images.load(stream)
+    assert back.pixels.dtype == np.uint16 and np.array_equal(back.pixels, pixels)
+    assert (back.exif, back.icc, back.xmp, back.notes) == (raw, icc, b"<x/>", [])
+    with Image.open(stream) as image:
+        image.verify()  # every CRC
+
+
+@pytest.mark.parametrize("filter_type", range(5))
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_16_bit_png_with_every_filter(filter_type: int, channels: int) -> None:
+    """The low bytes come out right whatever the rows were predicted from."""
+    colour = {2: 4, 3: 2, 4: 6}[channels]
+    raw = DEEP[..., :channels].astype(">u2").reshape(70, -1).view(np.uint8).astype(int)
+    left = np.pad(raw, ((0, 0), (2 * channels, 0)))[:, :raw.shape[1]]
+    up = np.pad(raw, ((1, 0), (0, 0)))[:-1]
+    corner = np.pad(left, ((1, 0), (0, 0)))[:-1]
+    distance = [abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)]
+    paeth = np.where((distance[0] <= distance[1]) & (distance[0] <= distance[2]), left,
+                     np.where(distance[1] <= distance[2], up, corner))
+    rows = (raw - (0, left, up, (left + up) // 2, paeth)[filter_type]).astype(np.uint8)
+    data = b"".join(bytes([filter_type]) + row.tobytes() for row in rows)
+    assert np.array_equal(images.load(png(9, 70, 16, colour, data)).pixels, DEEP[..., :channels])
+
+
+def tiff(samples: np.ndarray, order: str, **tags: int) -> io.BytesIO:
+    """An uncompressed TIFF of one strip."""
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    data = samples.astype(order + samples.dtype.str[1:]).tobytes()
+    values = {256: samples.shape[1], 257: samples.shape[0], 259: 1, 262: 2 if channels > 1 else 1, 277: channels,
+              278: samples.shape[0], 279: len(data)} | {int(k[1:]): v for k, v in tags.items()}
+    if channels == 4:
+        values.setdefault(338, 2)
+    count = len(values) + 2
+    bits_at = 8 + 2 + 12 * count + 4
+    entries = {t: (4, 1, v) if t in (279,) else (3, 1, v) for t, v in values.items()}
+    entries[258] = (3, channels, bits_at if channels > 2 else 8 * samples.itemsize)
+    entries[273] = (4, 1, bits_at + 2 * channels)
+    out = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, count)
+    for tag, (kind, n, value) in sorted(entries.items()):
+        short = kind == 3 and n == 1
+        out += struct.pack(order + "HHI" + ("HH" if short else "I"), tag, kind, n, value, *([0] if short else []))
+    out += struct.pack(order + "I", 0) + struct.pack(f"{order}{channels}H", *[8 * samples.itemsize] * channels)
+    return io.BytesIO(out + data)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("case", ["grey", "RGB", "RGBA"])
+def test_16_bit_tiff(order: str, case: str) -> None:
+    assert np.array_equal(images.load(tiff(DEEP_KINDS[case], order)).pixels, DEEP_KINDS[case])
+
+
+def test_16_bit_tiff_from_white_to_black() -> None:
+    assert np.array_equal(images.load(tiff(DEEP[..., 0], "<", t262=0)).pixels, 65535 - DEEP[..., 0])
+
+
+def test_16_bit_ppm() -> None:
+    for pixels in (DEEP[..., 0], DEEP[..., :3]):
+        stream = io.BytesIO()
+        images.save(images.Picture(pixels), stream, "x.ppm")
+        stream.seek(0)
+        assert np.array_equal(images.load(stream).pixels, pixels)
+
+
+def test_16_bits_with_orientation_and_transparent_colour() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    raw = exif.tobytes().removeprefix(b"Exif\0\0")
+    picture = images.load(io.BytesIO(deep.png(DEEP[..., :3], exif=raw)))
+    assert np.array_equal(picture.pixels, np.rot90(DEEP[..., :3], -1))
+    for channels in (1, 3):
+        pixels = DEEP[..., :channels].squeeze()
+        data = deep.png(pixels)
+        key = deep._chunk(b"tRNS", np.array(pixels[3, 4], ">u2").tobytes())
+        picture = images.load(io.BytesIO(data[:33] + key + data[33:]))
+        colour, alpha = kinds.split(picture.pixels)
+        assert np.array_equal(colour, pixels) and alpha is not None
+        assert alpha[3, 4] == 0 and alpha.min() == 0 and (alpha == 65535).mean() > 0.99
+        assert "transparent colour" in picture.notes[0]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_more_bits_than_pillow_reads_are_said(bits: int) -> None:
+    for kind, mark, at, values in (("AVIF", b"av1C", 6, {8: 0, 10: 0x40, 12: 0x60}),
+                                   ("JPEG2000", b"\xff\x4f\xff\x51", 42, {8: 7, 10: 9, 12: 11})):
+        stream = encoded(Image.fromarray(noise(32, 32, 3)), kind)
+        data = bytearray(stream.getvalue())
+        data[data.index(mark) + at] = values[bits] | (data[data.index(mark) + at] & 0x1F if kind == "AVIF" else 0)
+        with Image.open(stream) as image:
+            assert deep.cut_to_8(image, io.BytesIO(data)) == (bits if bits > 8 else 0)
 
 
 def test_first_frame() -> None:
@@ -134,14 +269,59 @@ def test_cmyk_goes_through_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "profile" in picture.notes[0]
 
 
-def transparent() -> io.BytesIO:
-    image = Image.fromarray(RGB)
-    image.putalpha(200)
-    return encoded(image)
+def test_profiles_fit_the_pixels() -> None:
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    grey = Image.fromarray(noise(4, 6))
+    picture = images.load(encoded(grey, icc_profile=icc))
+    assert np.array_equal(picture.pixels, np.asarray(grey.convert("RGB"))) and picture.icc == icc
+    assert picture.notes == ["grey image stored as RGB, since its colour profile is for RGB"]
+    for_grey = icc[:16] + b"GRAY" + icc[20:]
+    picture = images.load(encoded(grey, icc_profile=for_grey))
+    assert picture.pixels.ndim == 2 and picture.icc == for_grey and picture.notes == []
+    picture = images.load(encoded(Image.fromarray(RGB), icc_profile=for_grey))
+    assert picture.icc is None and "not for RGB was dropped" in picture.notes[0]
 
 
-def palette_transparent() -> io.BytesIO:
-    return encoded(Image.fromarray(RGB).quantize(8), transparency=0)
+def test_tiff_keeps_what_it_says() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "words"
+    exif[0x0112] = 8
+    exif.get_ifd(0x8769)[0x9003] = "2026:11:24 12:00:00"
+    picture = images.load(encoded(Image.fromarray(RGB), "TIFF", exif=exif.tobytes()))
+    assert np.array_equal(picture.pixels, np.rot90(RGB))
+    left = Image.Exif()
+    left.load(picture.exif or b"")
+    assert dict(left).keys() == {0x010E, 0x8769}
+    assert left[0x010E] == "words" and left.get_ifd(0x8769)[0x9003] == "2026:11:24 12:00:00"
+    stream = io.BytesIO()
+    picture.xmp = b"<x/>"
+    images.save(picture, stream, "x.tif")
+    back = images.load(stream) if not stream.seek(0) else None
+    assert back is not None and back.xmp == b"<x/>" and b"2026:11:24 12:00:00" in (back.exif or b"")
+
+
+def test_what_the_format_has_no_room_for() -> None:
+    picture = images.Picture(RGB, exif=b"MM\0*\0\0\0\x08\0\0", xmp=b"<x/>")
+    assert images.save(picture, io.BytesIO(), "x.bmp") == ["BMP files hold no metadata: EXIF, XMP left out"]
+    icc = images.Picture(noise(4, 6), icc=bytes(16) + b"GRAY")
+    assert "left out" in images.save(icc, io.BytesIO(), "x.webp")[0]
+    for name, pixels in (("x.jpg", noise(4, 6, 4)), ("x.ppm", noise(4, 6, 2)), ("x.webp", DEEP[..., 0]),
+                         ("x.tif", DEEP[..., :3]), ("x.ppm", DEEP)):
+        with pytest.raises(InputError, match="take"):
+            images.save(images.Picture(pixels), io.BytesIO(), name)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_lossless_with_alpha(suffix: str, channels: int) -> None:
+    pixels = noise(5, 7, channels).squeeze()
+    stream = io.BytesIO()
+    images.save(images.Picture(pixels), stream, "x" + suffix)
+    stream.seek(0)
+    back = images.load(stream).pixels
+    if back.shape != pixels.shape:  # formats without grey
+        pixels = np.asarray(Image.fromarray(pixels).convert("RGBA" if channels == 2 else "RGB"))
+    assert np.array_equal(back, pixels)
 
 
 def truncated() -> io.BytesIO:
@@ -154,12 +334,13 @@ def bomb() -> io.BytesIO:
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"
 REFUSED = {
-    "alpha": (transparent, "flatten"),
-    "palette alpha": (palette_transparent, "flatten"),
-    "16-bit grey": (lambda: encoded(Image.fromarray(noise(4, 4).astype(np.uint16))), "8 bits"),
-    "16-bit RGB": (lambda: png(1, 1, 16, 2, bytes(7)), "8 bits"),
-    "16-bit PPM": (lambda: io.BytesIO(b"P6 1 1 65535\n" + bytes(6)), "8 bits"),
-    "float": (lambda: encoded(Image.new("F", (2, 2)), "TIFF"), "8 bits"),
+    "10-bit PPM": (lambda: io.BytesIO(b"P6 1 1 1023\n" + bytes(6)), "8 or 16 bits first"),
+    "truncated 16-bit PPM": (lambda: io.BytesIO(b"P6 2 1 65535\n" + bytes(11)), "truncated"),
+    "text 16-bit PPM": (lambda: io.BytesIO(b"P3 1 1 65535\n 1 2 3\n"), "8 or 16 bits first"),
+    "32-bit": (lambda: encoded(Image.new("I", (2, 2)), "TIFF"), "8 or 16 bits first"),
+    "signed": (lambda: tiff(DEEP[..., 0], "<", t339=2), "8 or 16 bits first"),
+    "float": (lambda: encoded(Image.new("F", (2, 2)), "TIFF"), "8 or 16 bits first"),
+    "truncated 16-bit RGB": (lambda: png(1, 1, 16, 2, bytes(2)), "read"),
     "CMYK": (lambda: encoded(Image.new("CMYK", (2, 2)), "JPEG"), "RGB first"),
     "empty": (io.BytesIO, "empty"),
     "text": (lambda: io.BytesIO(b"hello"), "not an image"),

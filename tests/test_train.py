@@ -142,7 +142,7 @@ def test_resume_is_exact(photos: Path, config: Path, tmp_path: Path, steps: int,
     for key in ("model", "average"):
         assert same(resumed[key], whole[key]), key
         assert not same(half[key], whole[key])
-    assert resumed["crops"] == whole["crops"]
+    assert resumed["generators"][0][0] == whole["generators"][0][0]
 
 
 @pytest.mark.parametrize("where", ["batch", "clip", "optimiser"])
@@ -219,18 +219,47 @@ def test_average_leaves_integers_alone() -> None:
     assert average["weight"].item() == 2 and average["order"].item() == 8
 
 
+#: three runs, in each of two processes: whole; interrupted after its second step; resumed
+THREE_RUNS = """
+import signal, sys
+from torch import distributed
+from codec import train
+photos, folder, config = sys.argv[1:]
+distributed.init_process_group("gloo")
+distributed.init_process_group = lambda *_: None  # one group serves all three
+distributed.destroy_process_group = distributed.barrier
+given = ["--config", config, "--set", "max_steps=4"]
+average_into, steps = train.average_into, []
+def stop(*state):
+    average_into(*state)
+    steps.append(1)
+    if len(steps) == 2:
+        signal.raise_signal(signal.SIGINT)
+train.main([photos, "--out", folder + "/whole", *given])
+train.average_into = stop
+train.main([photos, "--out", folder + "/parts", *given])
+assert len(steps) == 2
+train.main([photos, "--out", folder + "/parts", "--resume"])
+assert len(steps) == 4
+"""
+
+
 def test_two_processes(photos: Path, config: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
+    """They train one model; a run that was stopped goes on in each of them exactly where it stood."""
+    root, script = Path(__file__).parent.parent, tmp_path / "three.py"
+    script.write_text(THREE_RUNS)
     run = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "codec.train",
-         str(photos), "--out", str(out), "--config", str(config), "--set", "max_steps=4"],
-        cwd=Path(__file__).parent.parent, env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        text=True, capture_output=True, timeout=150)
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(photos),
+         str(tmp_path), str(config)], cwd=root, text=True, capture_output=True, timeout=150,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(root)})
     assert run.returncode == 0, run.stderr[-3000:]
-    state = torch.load(out / "checkpoint.pt", weights_only=False)
-    assert state["step"] == 4
-    assert [r["step"] for r in rows(out)] == [2, 4]  # only one of them writes
+    state, resumed = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=False) for name in ("whole", "parts"))
+    assert state["step"] == resumed["step"] == 4
+    assert [r["step"] for r in rows(tmp_path / "whole")] == [2, 4]  # only one of them writes
+    assert same(resumed["model"], state["model"]) and same(resumed["average"], state["average"])
     alone = start(photos, tmp_path / "alone", "--set", "max_steps=4", config=config)
     assert not any(k.startswith("module.") for k in state["model"])
     assert state["model"].keys() == alone["model"].keys()
     assert not same(state["model"], alone["model"])  # the other's gradients came in
+    with pytest.raises(SystemExit, match="2 processes"):
+        start(photos, tmp_path / "parts", "--resume")
