@@ -353,6 +353,10 @@ def test_bdrate_of_published_curves(capsys):
     assert lines[2].startswith("webp (published)")
     assert "+45.85 (29.50-36.50 dB)" in lines[2]
     assert "-21.39 (29.50-36.50 dB)" in lines[3]
+    assert main([*command, "--markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == ["", "| codec | 29.5-36.5 dB | common range |", "|---|---|---|"]
+    assert lines[4].startswith("| webp (published) | +45.85 (29.50-36.50 dB) | ")
 
 
 def test_bdrate_refuses(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """``irc-bench bdrate``: a table of BD-rates against an anchor."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def add(commands: Any) -> None:
         "--band", nargs=2, type=float, default=BAND, metavar=("LOW", "HIGH"),
         help=f"PSNR band in dB (default: {BAND[0]:g} {BAND[1]:g})",
     )  # fmt: skip
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     add_published(parser)
     parser.set_defaults(run=run)
 
@@ -38,7 +40,11 @@ def run(args: argparse.Namespace) -> int:
     band = (args.band[0], args.band[1])
     whose = "published" if anchor.published else "measured"
     print(f"BD-rate in % against {anchor.key} ({whose}), PSNR over RGB; minus is better")
-    print(f"{'codec':32}  {f'{band[0]:g}-{band[1]:g} dB':>25}  {'common range':>25}")
+    if args.markdown:
+        print()
+    _print_row(("codec", f"{band[0]:g}-{band[1]:g} dB", "common range"), args.markdown)
+    if args.markdown:
+        print("|---|---|---|")
     refused = False
     for curve in curves:
         cells, reasons = [], []
@@ -49,14 +55,18 @@ def run(args: argparse.Namespace) -> int:
                 cells.append("-")
                 reasons.append(str(error))
             else:
-                cells.append(f"{rate.percent:+8.2f} ({rate.low:.2f}-{rate.high:.2f} dB)")
+                cells.append(f"{rate.percent:+.2f} ({rate.low:.2f}-{rate.high:.2f} dB)")
         name = f"{curve.key} (published)" if curve.published else curve.key
-        print(f"{name:32}  {cells[0]:>25}  {cells[1]:>25}".rstrip())
+        _print_row((name, *cells), args.markdown)
         if reasons:
             refused = True
             say(f"{curve.key}: refused: {'; '.join(dict.fromkeys(reasons))}")
         _warn_of_other_images(anchor, curve)
     return EXIT_INCOMPLETE if refused else 0
+
+
+def _print_row(cells: Sequence[str], markdown: bool) -> None:
+    print(f"| {' | '.join(cells)} |" if markdown else f"{cells[0]:32}  {cells[1]:>25}  {cells[2]:>25}".rstrip())
 
 
 def _warn_of_other_images(anchor: Curve, curve: Curve) -> None:
