@@ -414,6 +414,31 @@ def test_generations_by_hand():
     assert rows[3].psnr_original <= rows[0].psnr_original + 1
 
 
+class Latent:
+    """A codec whose files are the pixels divided by the setting, and whose latent is their sum."""
+
+    name = "latent"
+
+    def encode(self, image, setting):
+        coarse = (image.astype(int) + 1) // int(setting)  # drifts upwards until it sticks
+        return coarse.astype(np.uint8).tobytes() + bytes([int(setting)])
+
+    def decode(self, data):
+        return (np.frombuffer(data[:-1], np.uint8).reshape(1, -1, 3) * data[-1]).astype(np.uint8)
+
+    def latent(self, data):
+        return str(sum(data[:-1]))
+
+
+def test_the_latent_is_compared_with_the_first_at_the_setting():
+    image = np.full((1, 4, 3), 7, np.uint8)
+    same = [row.same_latent_as_first_at_setting for row in run_generations(Latent(), image, (4, 1), 6)]
+    # 7 -> 2 x 4 = 8, 9 x 1 = 9; 10 // 4 = 2, 9; stuck
+    assert same == [True] * 6
+    same = [row.same_latent_as_first_at_setting for row in run_generations(Latent(), image, (1,), 3)]
+    assert same == [True, False, False]
+
+
 def test_schedules():
     assert schedules([1, 2], alternate=False) == [(1,), (2,)]
     assert schedules([1, 2], alternate=True) == [(1,), (2,), (1, 2)]

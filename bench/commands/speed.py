@@ -42,7 +42,10 @@ def add(commands: Any) -> None:
         "--sizes", type=_numbers, default=[0.1, 0.4, 1, 4, 12, 24], metavar="MP,...",
         help="megapixels (default: 0.1,0.4,1,4,12,24)",
     )  # fmt: skip
-    parser.add_argument("--threads", type=_numbers, default=[1], metavar="N,...", help="threads (default: 1)")
+    threads = [n for n in (1, 2) if n <= cores()]
+    parser.add_argument(
+        "--threads", type=_numbers, default=threads, metavar="N,...", help="threads (default: 1,2, as far as there are)"
+    )
     parser.add_argument("--repeats", type=count, default=5, metavar="N", help="timed runs of each (default: 5)")
     parser.add_argument(
         "--limit", type=float, default=60, metavar="S", help="give a codec up beyond S seconds a call (default: 60)"
