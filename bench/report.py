@@ -17,8 +17,8 @@ from bench.errors import BenchError, NotComparable
 from bench.folder import Outcome, Report, readable, results
 from bench.generations import load_generations
 from bench.images import list_images
+from bench.loss import growth, losses, name, panels
 from bench.pictures import data_uri, order, version_task
-from bench.plot_generations import losses, name, panels
 from bench.pool import Failure, Task
 
 __all__ = ["METRICS", "collect", "make_pictures", "page"]
@@ -155,7 +155,7 @@ def _generations(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 def _series(series: Mapping[str, Any]) -> dict[str, Any]:
     lost = dict(losses(series))
     means, images = series["means"], len(series["images"])
-    last = [mean for mean in means if mean["setting"] == means[0]["setting"]][-1]
+    last = means[-1]
     latents = last.get("same_latent_as_first_at_setting")
     return {
         "name": name(series),
@@ -173,7 +173,7 @@ def _series(series: Mapping[str, Any]) -> dict[str, Any]:
         "first": means[0]["psnr_original"],
         "last": last["psnr_original"],
         "change": lost.get(last["generation"]),
-        "growth": 100 * (last["bytes"] / means[0]["bytes"] - 1),
+        "growth": growth(series),
         "files": f"{last.get('same_bytes_as_first_at_setting', 0)} of {images}",
         "latents": "" if latents is None else f"{latents} of {images}",
     }

@@ -532,12 +532,14 @@ def generations_document():
 
 def test_plot_of_generations(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    from bench.plot_generations import losses, panels
+    from bench.loss import growth, losses, panels
 
     document = generations_document()
     lost = losses(document["series"][3])
-    # each against the first at its own setting
-    assert lost == [(g, pytest.approx(y)) for g, y in zip(range(1, 7), (0, 0, -0.2, -0.2, -0.4, -0.4))]
+    # each against the first at its own setting, since both have had their turn
+    assert lost == [(g, pytest.approx(y)) for g, y in zip(range(2, 7), (0, 0, -0.2, -0.2, -0.4))]
+    assert [g for g, _ in losses(document["series"][2])] == [1, 2, 3, 4, 5, 6]
+    assert growth(document["series"][3]) == 0
     assert [[s["codec"] for s in group] for group in panels([document])] == [["ours", "theirs"]] * 2
     path, svg = tmp_path / "gen.json", tmp_path / "x.svg"
     write_json(path, document)

@@ -7,6 +7,7 @@ from typing import Any
 from bench.codecs import Codec
 from bench.commands.common import add_measuring, conclude, count, open_asked, say, settings_by_codec
 from bench.generations import measure_generations, schedules
+from bench.loss import growth, losses
 
 __all__ = ["add"]
 
@@ -38,8 +39,8 @@ def run(args: argparse.Namespace) -> int:
         command=args.command_line,
         report=say,
     )
-    print("means over images; PSNR over RGB in dB against the original; files as of generation 1;")
-    print("last: the last generation at the setting of generation 1")
+    print("means over images; PSNR over RGB in dB against the original; change and bytes: the last generation against")
+    print("the first at its setting, once every setting has had its turn; same: as the first at its setting")
     print(f"{'codec':10} {'settings':>16} {'gen. 1':>8} {'last':>8} {'change':>8} {'bytes':>8}  same file  same latent")
     for series in document["series"]:
         print(_line(series))
@@ -52,17 +53,15 @@ def _line(series: Mapping[str, Any]) -> str:
     start = f"{series['codec']:10} {label:>16}"
     if not series["means"]:
         return f"{start} nothing was measured"
-    first = series["means"][0]
-    # another setting's PSNR would differ without any loss between generations
-    final = [mean for mean in series["means"] if mean["setting"] == first["setting"]][-1]
-    one, end = first["psnr_original"], final["psnr_original"]
-    change = "-" if one is None or end is None else f"{end - one:+.2f}"
+    first, last = series["means"][0], series["means"][-1]
+    lost = losses(series)
+    change = f"{lost[-1][1]:+.2f}" if lost else "-"
     images = len(series["images"])
-    same = f"{final['same_bytes_as_first']}/{images}"
-    latent = final["same_latent_as_first_at_setting"]
-    grown = f"{100 * (final['bytes'] / first['bytes'] - 1):+.1f}%"
+    same = f"{last['same_bytes_as_first_at_setting']}/{images}"
+    latent = last["same_latent_as_first_at_setting"]
     known = "-" if latent is None else f"{latent}/{images}"
-    return f"{start} {_decibels(one):>8} {_decibels(end):>8} {change:>8} {grown:>8}  {same:>9}  {known:>11}"
+    decibels = [_decibels(mean["psnr_original"]) for mean in (first, last)]
+    return f"{start} {decibels[0]:>8} {decibels[1]:>8} {change:>8} {growth(series):>+7.1f}%  {same:>9}  {known:>11}"
 
 
 def _middle(codec: Codec) -> list[float]:

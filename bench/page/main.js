@@ -52,7 +52,7 @@ if (data.generations.length) {
   const chart = new Chart(box.querySelector(".chart"), "Generation loss");
   const schedule = box.querySelector("#schedule"), measure = box.querySelector("#generation-measure");
   options(schedule, data.generations.map((panel, i) => [panel.label, i]));
-  const measures = { loss: "PSNR since generation 1 (dB)", psnr: "PSNR against the original (dB)", first: "PSNR against generation 1 (dB)", bytes: "bytes" };
+  const measures = { loss: "PSNR gained or lost (dB)", psnr: "PSNR against the original (dB)", first: "PSNR against generation 1 (dB)", bytes: "bytes" };
   options(measure, Object.entries(measures).map(([key, label]) => [label, key]));
   const show = () => chart.show(data.generations[schedule.value].series.map((one, colour) => ({
     name: one.name,
