@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,6 +73,15 @@ def _in_order(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size:]
 
 
+def _upgrade(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """In place: weights from before the head had several blocks a level, and scales by quality."""
+    given["head_blocks"] = 1
+    for key in [k for k in arrays if k.startswith("head.block.")]:
+        level, name = key.removeprefix("head.block.").split(".", 1)
+        arrays[f"head.block.{level}.0.{name}"] = arrays.pop(key)
+    arrays["head.log_scale"] = np.zeros_like(arrays["log_gain"])
+
+
 def read(path: Path) -> Weights:
     """A weights file; WeightsError, with the reason, where it is not one."""
     try:
@@ -82,8 +92,10 @@ def read(path: Path) -> Weights:
             if metadata.get("format") != FORMAT:
                 raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
             given = json.loads(metadata["config"])
-            config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
             arrays = {key: file.get_tensor(key) for key in file.keys()}
+        if "head_blocks" not in given:
+            _upgrade(given, arrays)
+        config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
         for key, array in arrays.items():
             if key.startswith("prior.") != (array.dtype.kind in "iu") or not np.isfinite(array).all():
                 raise ValueError(f"{key} is of the wrong type or not finite")

@@ -6,7 +6,6 @@ grid covers, in training too.
 """
 from __future__ import annotations
 
-import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor

@@ -160,7 +160,7 @@ def test_interrupted_in_the_middle_of_a_step(photos: Path, config: Path, tmp_pat
         elif where == "clip":
             patch.setattr(torch.nn.utils, "clip_grad_norm_", after_calls(4, torch.nn.utils.clip_grad_norm_, interrupt))
         else:
-            patch.setattr(torch.optim.Adam, "step", after_calls(4, torch.optim.Adam.step, interrupt))
+            patch.setattr(train.Muon, "step", after_calls(4, train.Muon.step, interrupt))
         half = start(photos, tmp_path / "parts", config=config)
     assert half["step"] < STEPS
     resumed = start(photos, tmp_path / "parts", "--resume")
@@ -205,6 +205,20 @@ def test_crops(photos: Path) -> None:
     assert q.min() >= 0 and q.max() <= 1
     assert len({crop.numpy().tobytes() for crop in x}) > 150
     assert 0.6 < ((q > 0.1) & (q < 0.7)).float().mean() < 0.95
+
+
+def test_parts_trained_apart_come_together(photos: Path, config: Path, tmp_path: Path) -> None:
+    given = ["--start", str(tmp_path / "whole" / "checkpoint.pt")]
+    whole = start(photos, tmp_path / "whole", config=config)
+    prior = start(photos, tmp_path / "prior", *given, "--set", 'only=["prior", "side"]', config=config)
+    head = start(photos, tmp_path / "head", *given, "--set", 'only=["head"]', config=config)
+    for state, trained in ((prior, ("prior", "side")), (head, ("head",))):
+        moved = [k for k, v in state["model"].items() if not torch.equal(v, whole["average"][k])]
+        assert moved and all(k.startswith(trained) for k in moved)
+    model = train.Codec(train.Config(**train.pick(train.Config, MODEL)))
+    train.begin(model, [tmp_path / "prior" / "checkpoint.pt", tmp_path / "head" / "checkpoint.pt"])
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, (head if key.startswith("head") else prior)["average"][key]), key
 
 
 def test_average_leaves_integers_alone() -> None:
