@@ -70,7 +70,7 @@ class IrcCodec:
             weights = codec.info(self.encode(np.full((64, 64, 3), 128, np.uint8), 50))["weights"]
         except Exception as error:
             raise CodecMissing(self.name, f"{type(error).__name__}: {error}") from error
-        self.version = f"irc {distribution_version('irc')}, weights {weights}"
+        self.version = f"irc {distribution_version('irc-codec')}, weights {weights}"
 
     def encode(self, image: Image8, setting: float) -> bytes:
         """Return the file of an image at a quality."""
