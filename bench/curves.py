@@ -10,7 +10,16 @@ from typing import Any
 
 from bench.errors import BenchError
 
-__all__ = ["KODAK", "Curve", "find_curve", "load_document", "load_measured", "load_published"]
+__all__ = [
+    "KODAK",
+    "Curve",
+    "find_curve",
+    "load_document",
+    "load_json",
+    "load_kind",
+    "load_measured",
+    "load_published",
+]
 
 KODAK = tuple(f"kodim{number:02}" for number in range(1, 25))
 """The images that the published curves are means over."""
@@ -46,18 +55,30 @@ def load_published() -> dict[str, Curve]:
     }
 
 
+def load_json(path: Path) -> Any:
+    """Return what a JSON file holds; `BenchError` for one that is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:  # not JSON, or not even text
+        raise BenchError(f"{path} is not JSON: {error}") from error
+
+
+def load_kind(path: Path) -> str:
+    """Return which command a result file is of: generations, speed, or rd."""
+    document = load_json(path)
+    kind = document.get("name") if isinstance(document, dict) and "results" not in document else None
+    return kind if kind in ("generations", "speed") else "rd"
+
+
 def load_document(path: Path) -> list[dict[str, Any]]:
     """Return the curves of a result file as they are stored in it.
 
     A file of one curve is that curve, in the form that CompressAI's tools read; a file of
     several has them in a list under `curves`.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchError(f"{path}: {error.strerror or error}") from error
-    except ValueError as error:  # not JSON, or not even text
-        raise BenchError(f"{path} is not JSON: {error}") from error
+    document = load_json(path)
     stored = document.get("curves", [document]) if isinstance(document, dict) else None
     if not isinstance(stored, list) or not all(
         isinstance(curve, dict) and "name" in curve and isinstance(curve.get("results"), dict)

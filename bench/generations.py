@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 
 from bench.codecs import Codec
+from bench.curves import load_json
 from bench.errors import BenchError
-from bench.images import fingerprint, list_images, machine, read_image, write_json
+from bench.folder import Outcome, Report, readable, results
+from bench.images import fingerprint, list_images, machine, write_json
 from bench.metrics import Image8, psnr
-from bench.rd import Outcome, describe_error
+from bench.pool import Failure, Task
 
-__all__ = ["Generation", "Schedule", "measure_generations", "run_generations", "schedules"]
+__all__ = [
+    "Generation",
+    "Schedule",
+    "load_generations",
+    "measure_generations",
+    "run_generations",
+    "schedules",
+]
 
 Schedule = tuple[float, ...]
 """Settings that the generations go through in turn, over and over."""
@@ -26,7 +35,8 @@ Schedule = tuple[float, ...]
 class Generation:
     """One generation: its file, and its pixels against the original and generation 1.
 
-    A PSNR of None is that of identical pixels.
+    A PSNR of None is that of identical pixels. `same_latent_as_first_at_setting` is None for a codec
+    that does not say what its latent is.
     """
 
     generation: int
@@ -36,6 +46,7 @@ class Generation:
     psnr_first: float | None
     same_bytes_as_first: bool
     same_bytes_as_first_at_setting: bool
+    same_latent_as_first_at_setting: bool | None
 
 
 def schedules(settings: Sequence[float], alternate: bool) -> list[Schedule]:
@@ -64,6 +75,7 @@ def run_generations(
         if number == 1:
             first_data, first_pixels = data, pixels
         first_of_setting = first_files.setdefault(setting, data)
+        latent = codec.latent(data)
         result.append(
             Generation(
                 generation=number,
@@ -73,9 +85,19 @@ def run_generations(
                 psnr_first=_finite(psnr(first_pixels, pixels)),
                 same_bytes_as_first=data == first_data,
                 same_bytes_as_first_at_setting=data == first_of_setting,
+                same_latent_as_first_at_setting=None if latent is None else latent == codec.latent(first_of_setting),
             )
         )
     return result
+
+
+def load_generations(path: Path) -> dict[str, Any]:
+    """Return a result file of generations; `BenchError` for anything else."""
+    document = load_json(path)
+    if not isinstance(document, dict) or document.get("name") != "generations":
+        raise BenchError(f"{path} is no result of generations")
+    found: dict[str, Any] = document
+    return found
 
 
 def measure_generations(
@@ -86,30 +108,32 @@ def measure_generations(
     out: Path,
     *,
     missing: Mapping[str, str] | None = None,
+    jobs: int = 1,
     command: str = "",
-    report: Callable[[str], None] = print,
+    report: Report = print,
 ) -> tuple[dict[str, Any], Outcome]:
-    """Run every schedule of every codec on every image of a folder; write all of it to `out`.
+    """Run every schedule of every codec on every image of a folder, in `jobs` processes; write all of it to `out`.
 
-    `plan` has the schedules of each codec by its name. The file is written after each image.
+    `plan` has the schedules of each codec by its name. The file is written after each image of a
+    schedule, and what it has already is kept if codec, schedule, number and pixels are the same.
     Returns what was written, and what did not work.
     """
-    if out.exists():
-        # a run starts from nothing: it would put an empty file in the place of a finished one
-        raise BenchError(f"{out} is there already: write to another file")
     paths = list_images(folder)
-    series: list[dict[str, Any]] = [
-        {
-            "codec": codec.name,
-            "description": codec.description,
-            "version": codec.version,
-            "schedule": list(schedule),
-            "means": [],
-            "images": {},
-        }
-        for codec in codecs
-        for schedule in plan[codec.name]
-    ]
+    before: dict[str, Any] = load_generations(out) if out.exists() else {"series": [], "generations": count}
+    if before["generations"] != count:
+        raise BenchError(f"{out} has {before['generations']} generations, not {count}: write to another file")
+    series: list[dict[str, Any]] = []
+    for codec in codecs:
+        for schedule in plan[codec.name]:
+            entry = {
+                "codec": codec.name,
+                "description": codec.description,
+                "version": codec.version,
+                "schedule": list(schedule),
+            }
+            kept = [old for old in before["series"] if entry.items() <= old.items()]
+            series.append(kept[0] if kept else {**entry, "means": [], "images": {}})
+    others = [old for old in before["series"] if not any(old is entry for entry in series)]
     outcome = Outcome()
     document: dict[str, Any] = {
         "name": "generations",
@@ -117,47 +141,38 @@ def measure_generations(
         "generations": count,
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "jobs": jobs,
         "machine": machine(),
         "missing": dict(missing or {}),
         "unreadable": outcome.unreadable,
         "failures": outcome.failures,
-        "series": series,
+        "series": others + series,
     }
-    by_name = {codec.name: codec for codec in codecs}
 
     def save() -> None:
         for entry in series:
+            entry["images"] = dict(sorted(entry["images"].items()))
             entry["means"] = _means([found["rows"] for found in entry["images"].values()])
         write_json(out, document)
 
+    def tasks() -> Iterator[Task]:
+        for name, image in readable(paths, outcome, report):
+            pixels = fingerprint(image)
+            for index, entry in enumerate(series):
+                if entry["images"].get(name, {}).get("pixels") == pixels:
+                    outcome.kept += 1
+                    continue
+                schedule = tuple(entry["schedule"])
+                label = f"{entry['codec']} at {'/'.join(f'{s:g}' for s in schedule)}, {name}"
+                yield Task(label, (index, name, pixels), entry["codec"], run_generations, (image, schedule, count))
+
     save()
     try:
-        for number, path in enumerate(paths, 1):
-            prefix = f"[{number}/{len(paths)}] {path.name}"
-            try:
-                image = read_image(path)
-            except Exception as error:  # whatever a broken file makes its reader raise
-                outcome.unreadable[path.name] = describe_error(error)
-                report(f"{prefix}: unreadable, skipped ({describe_error(error)})")
+        for task, rows in results(tasks(), len(paths) * len(series), codecs, jobs, outcome, report):
+            index, name, pixels = task.key
+            if isinstance(rows, Failure):
                 continue
-            for entry in series:
-                schedule = tuple(entry["schedule"])
-                label = f"{entry['codec']} at {'/'.join(f'{s:g}' for s in schedule)}"
-                try:
-                    rows = run_generations(by_name[entry["codec"]], image, schedule, count)
-                except (KeyboardInterrupt, SystemExit):
-                    raise
-                # a panic of a codec written in Rust is no Exception
-                except BaseException as error:
-                    outcome.failures.append(f"{label}, {path.name}: {describe_error(error)}")
-                    report(f"{prefix}: {label} failed ({describe_error(error)})")
-                    continue
-                entry["images"][path.name] = {
-                    "pixels": fingerprint(image),
-                    "rows": [asdict(row) for row in rows],
-                }
-                outcome.measured += 1
-                report(f"{prefix}: {label}, {count} generations")
+            series[index]["images"][name] = {"pixels": pixels, "rows": [asdict(row) for row in rows]}
             save()
     finally:
         save()
@@ -175,6 +190,8 @@ def _means(images: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]
             mean[key] = math.fsum(values) / len(values) if known else None
         for key in ("same_bytes_as_first", "same_bytes_as_first_at_setting"):
             mean[key] = sum(row[key] for row in rows)
+        latents = [row["same_latent_as_first_at_setting"] for row in rows]
+        mean["same_latent_as_first_at_setting"] = None if None in latents else sum(latents)
         mean["psnr_first_worst"] = min(
             (row["psnr_first"] for row in rows if row["psnr_first"] is not None), default=None
         )

@@ -14,7 +14,7 @@ from PIL import Image
 from bench.errors import BenchError
 from bench.metrics import Image8
 
-__all__ = ["IMAGE_SUFFIXES", "fingerprint", "list_images", "machine", "read_image", "write_json"]
+__all__ = ["IMAGE_SUFFIXES", "fingerprint", "list_images", "machine", "read_image", "write_json", "write_text"]
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -72,7 +72,11 @@ def machine() -> dict[str, Any]:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file so that a reader, or a crash, finds the old one or the new one."""
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that a reader, or a crash, finds the old one or the new one."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MS_SSIM_MIN_SIDE", "Image8", "ms_ssim", "ms_ssim_missing", "psnr", "psnr_y"]
+__all__ = ["MS_SSIM_MIN_SIDE", "Image8", "ms_ssim", "ms_ssim_missing", "psnr", "psnr_y", "ssimulacra2"]
 
 Image8 = NDArray[np.uint8]
 """An RGB image: height x width x 3, 8 bit."""
@@ -47,6 +47,16 @@ def ms_ssim(reference: Image8, image: Image8) -> float | None:
 
     with torch.no_grad():
         return float(library_ms_ssim(tensor(reference), tensor(image), data_range=255.0))
+
+
+def ssimulacra2(reference: Image8, image: Image8) -> float | None:
+    """Return SSIMULACRA2, at most 100; None for images that it cannot judge, of fewer than 8 pixels a side."""
+    _check(reference, image)
+    # torch is slow to import, and PSNR does without
+    from bench.ssimulacra2 import MIN_SIDE
+    from bench.ssimulacra2 import ssimulacra2 as score
+
+    return score(reference, image) if min(reference.shape[:2]) >= MIN_SIDE else None
 
 
 def ms_ssim_missing(image: Image8 | None = None) -> str | None:

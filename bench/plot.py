@@ -1,7 +1,9 @@
 """Rate-distortion curves as PNG or SVG: measured ones solid, published ones dashed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,7 +12,7 @@ from matplotlib.figure import Figure
 from bench.curves import Curve
 from bench.errors import BenchError
 
-__all__ = ["COLOURS", "FORMATS", "draw", "spread"]
+__all__ = ["COLOURS", "FORMATS", "draw", "dress", "figure_for", "label_ends", "spread", "style"]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, told apart by colour-blind readers; yellow is too faint on white."""
@@ -33,8 +35,6 @@ def draw(
     With `max_bpp`, points of a higher rate are left out. Published curves are dashed, hollow
     and say that they are published.
     """
-    if out.suffix.lower() not in FORMATS:
-        raise BenchError(f"{out}: a plot is written as {' or '.join(FORMATS)}")
     shown = [(curve, _points(curve, max_bpp)) for curve in curves]
     for curve, points in shown:
         if not points:
@@ -42,13 +42,10 @@ def draw(
     if not shown:
         raise BenchError("there is no curve to draw")
 
-    # text stays text in an SVG, and the same curves make the same file
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "irc-bench"}):
-        figure = Figure(figsize=(9, 6), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
+    with figure_for(out) as figure:
         axes = figure.add_subplot()
         for index, (curve, points) in enumerate(shown):
-            colour, marker = _style(index)
+            colour, marker = style(index)
             axes.plot(
                 [bpp for bpp, _ in points],
                 [psnr for _, psnr in points],
@@ -61,38 +58,21 @@ def draw(
             )
         axes.set_xlabel("bits per pixel")
         axes.set_ylabel("PSNR over RGB (dB)")
-        axes.grid(color="#dddddd", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-        if title:
-            axes.set_title(title)
-        figure.draw_without_rendering()  # fixes the limits that the labels are placed by
+        dress(axes, title)
+        labels = [f"{curve.label} (published)" if curve.published else curve.label for curve, _ in shown]
+        label_ends(figure, axes, [points[-1] for _, points in shown], labels)
 
-        ends = [points[-1] for _, points in shown]
-        low, high = axes.get_ylim()
-        line = 1.25 * _LABEL_POINTS * figure.dpi / 72
-        gap = line / axes.get_window_extent().height * (high - low)
-        heights = spread([psnr for _, psnr in ends], gap)
-        right = max(bpp for bpp, _ in ends)
-        for index, ((curve, _), (bpp, psnr), height) in enumerate(
-            zip(shown, ends, heights, strict=True)
-        ):
-            label = f"{curve.label} (published)" if curve.published else curve.label
-            axes.annotate(
-                label,
-                xy=(bpp, psnr),
-                xytext=(right + 0.03 * right, height),
-                color=_style(index)[0],
-                fontsize=_LABEL_POINTS,
-                verticalalignment="center",
-                annotation_clip=False,
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": _style(index)[0],
-                    "linewidth": 0.6,
-                    "linestyle": ":",
-                },
-            )
-        axes.set_ylim(min(low, min(heights) - gap), max(high, max(heights) + gap))
+
+@contextmanager
+def figure_for(out: Path, size: tuple[float, float] = (9, 6)) -> Iterator[Figure]:
+    """Give a figure to draw into, and write it to `out` at the end; `BenchError` for a format that is none."""
+    if out.suffix.lower() not in FORMATS:
+        raise BenchError(f"{out}: a plot is written as {' or '.join(FORMATS)}")
+    # text stays text in an SVG, and the same curves make the same file
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "irc-bench"}):
+        figure = Figure(figsize=size, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        yield figure
         svg = out.suffix.lower() == ".svg"
         canvas.print_figure(
             out,
@@ -101,6 +81,36 @@ def draw(
             bbox_inches="tight",
             metadata={"Date": None} if svg else None,
         )
+
+
+def dress(axes: Any, title: str) -> None:
+    """Give axes their grid, title and no frame."""
+    axes.grid(color="#dddddd", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    if title:
+        axes.set_title(title)
+
+
+def label_ends(figure: Figure, axes: Any, ends: Sequence[tuple[float, float]], labels: Sequence[str]) -> None:
+    """Write a label beside the end of each line, apart from each other, in the line's colour."""
+    figure.draw_without_rendering()  # fixes the limits that the labels are placed by
+    low, high = axes.get_ylim()
+    line = 1.25 * _LABEL_POINTS * figure.dpi / 72
+    gap = line / axes.get_window_extent().height * (high - low)
+    heights = spread([height for _, height in ends], gap)
+    right = max(at for at, _ in ends)
+    for index, (label, end, height) in enumerate(zip(labels, ends, heights, strict=True)):
+        axes.annotate(
+            label,
+            xy=end,
+            xytext=(1.03 * right, height),
+            color=style(index)[0],
+            fontsize=_LABEL_POINTS,
+            verticalalignment="center",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": style(index)[0], "linewidth": 0.6, "linestyle": ":"},
+        )
+    axes.set_ylim(min(low, min(heights) - gap), max(high, max(heights) + gap))
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
@@ -131,6 +141,6 @@ def _points(curve: Curve, max_bpp: float | None) -> list[tuple[float, float]]:
     return [point for point in points if max_bpp is None or point[0] <= max_bpp]
 
 
-def _style(index: int) -> tuple[str, str]:
+def style(index: int) -> tuple[str, str]:
     """Return a colour and a marker; the marker changes when the colours come round again."""
     return COLOURS[index % len(COLOURS)], _MARKERS[index // len(COLOURS) % len(_MARKERS)]

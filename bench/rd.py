@@ -3,8 +3,7 @@
 import datetime
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +11,21 @@ from bench import metrics
 from bench.codecs import Codec
 from bench.curves import load_document
 from bench.errors import BenchError
-from bench.images import fingerprint, list_images, machine, read_image, write_json
+from bench.folder import Outcome, Report, readable, results
+from bench.images import fingerprint, list_images, machine, write_json
 from bench.metrics import Image8
+from bench.pool import Failure, Task
 
-__all__ = ["Outcome", "averages", "describe_error", "measure"]
+__all__ = ["SAVE_SECONDS", "averages", "measure"]
+
+SAVE_SECONDS = 1.0
+"""How often, at most, a growing result file is written."""
 
 Row = dict[str, Any]
 StoredCurve = dict[str, Any]
 
 _REQUIRED = ("bpp", "psnr-rgb", "psnr-y", "encoding_time", "decoding_time")
-
-
-@dataclass
-class Outcome:
-    """What a run did: rows measured and kept, and everything that did not work."""
-
-    measured: int = 0
-    kept: int = 0
-    unreadable: dict[str, str] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every image was measured with every codec at every setting."""
-        return not self.unreadable and not self.failures
-
-
-def describe_error(error: BaseException) -> str:
-    """Return an error as one line that names its type."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+_OPTIONAL = ("ms-ssim-rgb", "ssimulacra2")
 
 
 def measure(
@@ -52,12 +36,14 @@ def measure(
     settings: Mapping[str, Sequence[float]] | None = None,
     missing: Mapping[str, str] | None = None,
     with_ms_ssim: bool = True,
+    with_ssimulacra2: bool = True,
+    jobs: int = 1,
     command: str = "",
-    report: Callable[[str], None] = print,
+    report: Report = print,
 ) -> Outcome:
-    """Measure codecs on every image of a folder and write their curves to `out`.
+    """Measure codecs on every image of a folder, in `jobs` processes, and write their curves to `out`.
 
-    Rows that `out` has already are kept, and it is written anew after each image, so that what
+    Rows that `out` has already are kept, and it is written anew while it grows, so that what
     an interrupted run measured is never lost. `settings` gives the settings of a codec by its
     name (else the codec's own); `missing` names codecs that could not be had, for the record.
     An image that cannot be read, or a codec that fails on one, is reported and passed over.
@@ -68,6 +54,7 @@ def measure(
     this_run = {
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "jobs": jobs,
         "machine": machine(),
     }
     chosen = {
@@ -86,51 +73,45 @@ def measure(
     def save() -> None:
         for codec in codecs:
             curve = stored[codec.name]
+            curve["rows"].sort(key=lambda row: (row["image"], row["setting"]))  # they come as they are done
             curve["results"], curve["images"], curve["left_out"] = averages(curve["rows"])
+            curve["unreadable"] = outcome.unreadable
         curves = list(stored.values())
         document: dict[str, Any] = curves[0] if len(curves) == 1 else {"curves": curves}
         write_json(out, {**document, "missing": dict(missing or {})})
 
+    def tasks() -> Iterator[Task]:
+        for name, image in readable(paths, outcome, report):
+            pixels = fingerprint(image)
+            for codec in codecs:
+                kept = _keep_rows(stored[codec.name], name, pixels)
+                for setting in chosen[codec.name]:
+                    if setting in kept:
+                        outcome.kept += 1
+                        continue
+                    arguments = (image, setting, ms_ssim_note is None, with_ssimulacra2)
+                    label = f"{codec.name} at {setting:g}, {name}"
+                    yield Task(label, (name, pixels, setting), codec.name, _measure_one, arguments)
+
     outcome = Outcome()
     save()  # a file that cannot be written is found out before anything is measured
+    total = len(paths) * sum(map(len, chosen.values()))
+    total -= sum(row["setting"] in chosen[codec.name] for codec in codecs for row in stored[codec.name]["rows"])
+    saved = time.monotonic()
     try:
-        for number, path in enumerate(paths, 1):
-            prefix = f"[{number}/{len(paths)}] {path.name}"
-            try:
-                image = read_image(path)
-            except Exception as error:  # whatever a broken file makes its reader raise
-                outcome.unreadable[path.name] = describe_error(error)
-                for codec in codecs:
-                    stored[codec.name]["unreadable"][path.name] = describe_error(error)
-                report(f"{prefix}: unreadable, skipped ({describe_error(error)})")
+        for task, row in results(tasks(), total, codecs, jobs, outcome, report):
+            curve = stored[task.codec]
+            name, pixels, setting = task.key
+            if isinstance(row, Failure):
+                curve["failures"].append({"image": name, "setting": setting, "error": row.error})
                 continue
-            for codec in codecs:
-                curve = stored[codec.name]
-                kept = _keep_rows(curve, path.name, fingerprint(image))
-                wanted = [s for s in chosen[codec.name] if s not in kept]
-                outcome.kept += len(chosen[codec.name]) - len(wanted)
-                for setting in wanted:
-                    try:
-                        row = _measure_one(codec, image, setting, ms_ssim_note is None)
-                    except (KeyboardInterrupt, SystemExit):
-                        raise
-                    # a panic of a codec written in Rust is no Exception
-                    except BaseException as error:
-                        text = describe_error(error)
-                        curve["failures"].append(
-                            {"image": path.name, "setting": setting, "error": text}
-                        )
-                        outcome.failures.append(f"{codec.name} at {setting:g}, {path.name}: {text}")
-                        report(f"{prefix}: {codec.name} failed at {setting:g} ({text})")
-                        continue
-                    if this_run not in curve["runs"]:
-                        curve["runs"].append(this_run)
-                    place = {"image": path.name, "pixels": fingerprint(image)}
-                    curve["rows"].append(place | row | {"run": curve["runs"].index(this_run)})
-                    outcome.measured += 1
-                report(f"{prefix}: {codec.name}, {len(wanted)} measured, {len(kept)} kept")
-                if wanted:
-                    save()
+            if this_run not in curve["runs"]:
+                curve["runs"].append(this_run)
+            place = {"image": name, "pixels": pixels}
+            curve["rows"].append(place | row | {"run": curve["runs"].index(this_run)})
+            if time.monotonic() - saved >= SAVE_SECONDS:
+                save()
+                saved = time.monotonic()
     finally:
         save()
     return outcome
@@ -156,10 +137,8 @@ def averages(
         if name not in whole
     }
     keys = list(_REQUIRED)
-    if whole and all(
-        row.get("ms-ssim-rgb") is not None for found in whole.values() for row in found.values()
-    ):
-        keys.append("ms-ssim-rgb")
+    rows_of_whole = [row for found in whole.values() for row in found.values()]
+    keys += [key for key in _OPTIONAL if whole and all(row.get(key) is not None for row in rows_of_whole)]
     points: list[dict[str, float]] = []
     for setting in settings if whole else []:
         here = [found[setting] for found in whole.values()]
@@ -213,7 +192,6 @@ def _open_curve(
     stored["failures"] = [
         failure for failure in stored.get("failures", []) if failure["setting"] not in settings
     ]
-    stored["unreadable"] = {}
     return stored
 
 
@@ -225,7 +203,9 @@ def _keep_rows(curve: StoredCurve, name: str, pixels: str) -> set[float]:
     return {row["setting"] for row in curve["rows"] if row["image"] == name}
 
 
-def _measure_one(codec: Codec, image: Image8, setting: float, with_ms_ssim: bool) -> Row:
+def _measure_one(
+    codec: Codec, image: Image8, setting: float, with_ms_ssim: bool, with_ssimulacra2: bool
+) -> Row:
     start = time.perf_counter()
     data = codec.encode(image, setting)
     middle = time.perf_counter()
@@ -247,6 +227,8 @@ def _measure_one(codec: Codec, image: Image8, setting: float, with_ms_ssim: bool
     }
     if with_ms_ssim:
         row["ms-ssim-rgb"] = metrics.ms_ssim(image, decoded)
+    if with_ssimulacra2:
+        row["ssimulacra2"] = metrics.ssimulacra2(image, decoded)
     return row
 
 

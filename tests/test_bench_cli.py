@@ -2,6 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -10,14 +15,15 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from bench import cli, generations, rd
+from bench import generations, pillow_codecs, rd
 from bench.cli import main
 from bench.codecs import CODECS, PillowCodec, open_codec
+from bench.commands import common
 from bench.errors import BenchError
 from bench.generations import run_generations, schedules
 from bench.images import read_image, write_json
 
-SETTINGS = ["--settings", "10,30,60,90"]
+SETTINGS = ["--settings", "10,30,60,90", "--jobs", "1"]  # in this process, where faults can be planted
 
 
 def picture(seed, height=32, width=48):
@@ -47,7 +53,7 @@ class Faulty:
     """JPEG that raises what it is given to raise at its n-th encoding."""
 
     def __init__(self, at, error):
-        self._jpeg = open_codec("jpeg")
+        self._jpeg = pillow_codecs.jpeg()
         self._left = at
         self._error = error
 
@@ -202,10 +208,62 @@ def test_a_full_disk_keeps_the_last_whole_file(folder, out, capsys, monkeypatch)
         real(handle)
 
     monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(rd, "SAVE_SECONDS", 0)
     assert main(["rd", str(folder), "--codecs", "jpeg", *SETTINGS, "--out", str(out)]) == 1
     assert "No space left" in capsys.readouterr().err
-    assert len(json.loads(out.read_text())["rows"]) == 4
+    assert len(json.loads(out.read_text())["rows"]) == 1
     assert [path.name for path in out.parent.iterdir() if path.is_file()] == ["rd.json"]
+
+
+class Broken(Faulty):
+    """JPEG that does not survive the picture whose first pixel is that of the second photo."""
+
+    def __init__(self, how):
+        super().__init__(0, None)
+        self._how = how
+
+    def encode(self, image, setting):
+        if (image[0, 0] == picture(1)[0, 0]).all():
+            if self._how == "dies":
+                os._exit(7)  # as a crash in a library, or the system short of memory
+            raise RuntimeError("out of luck")
+        return super().encode(image, setting)
+
+
+@pytest.mark.parametrize(("how", "why"), [("raises", "RuntimeError: out of luck"), ("dies", "the process of the codec died")])
+def test_several_processes(folder, out, capsys, monkeypatch, how, why):
+    """One image of a codec fails, or takes its process down; the rest is as in one process."""
+    command = ["rd", str(folder), "--settings", "60", "--no-ms-ssim", "--no-ssimulacra2", "--codecs"]
+    assert main([*command, "jpeg,webp", "--jobs", "1", "--out", str(out)]) == 0
+    one = json.loads(out.read_text())["curves"]
+    out.unlink()
+    monkeypatch.setitem(CODECS, "jpeg", partial(Broken, how))
+    assert main([*command, "jpeg,webp", "--jobs", "2", "--out", str(out)]) == 1
+    assert f"failed: jpeg at 60, 1.png: {why}" in capsys.readouterr().err
+    for single, several in zip(one, json.loads(out.read_text())["curves"]):
+        wanted = [row for row in single["rows"] if several["name"] == "webp" or row["image"] != "1.png"]
+        times = {"encoding_time", "decoding_time", "run"}
+        assert [{k: v for k, v in row.items() if k not in times} for row in several["rows"]] == [
+            {k: v for k, v in row.items() if k not in times} for row in wanted
+        ]
+
+
+def test_an_interrupt_from_outside(folder, out):
+    """Ctrl-C while several processes are at work: what was measured stays, and the run can go on."""
+    for seed in range(3, 40):
+        Image.fromarray(picture(seed, 192, 192)).save(folder / f"{seed}.png")
+    command = [sys.executable, "-m", "bench", "rd", str(folder), "--codecs", "webp"]
+    command += ["--no-ms-ssim", "--no-ssimulacra2", "--jobs", "2", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (out.exists() and json.loads(out.read_text())["rows"]):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted; what was measured is kept" in said
+    assert "Traceback" not in said
+    assert 0 < len(json.loads(out.read_text())["rows"]) < 40 * 10
 
 
 def test_lossless_makes_no_point():
@@ -252,7 +310,7 @@ def test_folders_without_images(tmp_path, out, capsys):
 
 def test_a_missing_codec_is_named(folder, out, capsys, monkeypatch):
     monkeypatch.setattr(
-        cli, "open_codecs", lambda names: ([open_codec("jpeg")], {"avif": "not built in"})
+        common, "open_codecs", lambda names: ([open_codec("jpeg")], {"avif": "not built in"})
     )
     command = ["rd", str(folder), *SETTINGS, "--out", str(out)]
     assert main([*command, "--codecs", "jpeg,avif"]) == 1
@@ -264,7 +322,7 @@ def test_a_missing_codec_is_named(folder, out, capsys, monkeypatch):
 
 def test_settings_of_one_codec_overrule_those_of_all():
     given = ["webp=5,6", "1,2"]
-    assert cli._settings(given, ["jpeg", "webp"]) == {"jpeg": [1, 2], "webp": [5, 6]}
+    assert common.settings_by_codec(given, ["jpeg", "webp"]) == {"jpeg": [1, 2], "webp": [5, 6]}
 
 
 def write_curve(path, name, bpp, psnr, key="psnr-rgb"):
@@ -295,6 +353,10 @@ def test_bdrate_of_published_curves(capsys):
     assert lines[2].startswith("webp (published)")
     assert "+45.85 (29.50-36.50 dB)" in lines[2]
     assert "-21.39 (29.50-36.50 dB)" in lines[3]
+    assert main([*command, "--markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == ["", "| codec | 29.5-36.5 dB | common range |", "|---|---|---|"]
+    assert lines[4].startswith("| webp (published) | +45.85 (29.50-36.50 dB) | ")
 
 
 def test_bdrate_refuses(tmp_path, capsys):
@@ -352,6 +414,31 @@ def test_generations_by_hand():
     assert rows[3].psnr_original <= rows[0].psnr_original + 1
 
 
+class Latent:
+    """A codec whose files are the pixels divided by the setting, and whose latent is their sum."""
+
+    name = "latent"
+
+    def encode(self, image, setting):
+        coarse = (image.astype(int) + 1) // int(setting)  # drifts upwards until it sticks
+        return coarse.astype(np.uint8).tobytes() + bytes([int(setting)])
+
+    def decode(self, data):
+        return (np.frombuffer(data[:-1], np.uint8).reshape(1, -1, 3) * data[-1]).astype(np.uint8)
+
+    def latent(self, data):
+        return str(sum(data[:-1]))
+
+
+def test_the_latent_is_compared_with_the_first_at_the_setting():
+    image = np.full((1, 4, 3), 7, np.uint8)
+    same = [row.same_latent_as_first_at_setting for row in run_generations(Latent(), image, (4, 1), 6)]
+    # 7 -> 2 x 4 = 8, 9 x 1 = 9; 10 // 4 = 2, 9; stuck
+    assert same == [True] * 6
+    same = [row.same_latent_as_first_at_setting for row in run_generations(Latent(), image, (1,), 3)]
+    assert same == [True, False, False]
+
+
 def test_schedules():
     assert schedules([1, 2], alternate=False) == [(1,), (2,)]
     assert schedules([1, 2], alternate=True) == [(1,), (2,), (1, 2)]
@@ -362,7 +449,7 @@ def test_schedules():
 
 def test_generations_command(folder, out, capsys):
     (folder / "1.png").write_bytes(b"broken")
-    command = ["generations", str(folder), "--codecs", "jpeg", "--settings", "50,80"]
+    command = ["generations", str(folder), "--codecs", "jpeg", "--settings", "50,80", "--jobs", "1"]
     command += ["--alternate", "--generations", "5", "--out", str(out)]
     assert main(command) == 1
     captured = capsys.readouterr()
@@ -376,10 +463,24 @@ def test_generations_command(folder, out, capsys):
         assert series["means"][0]["same_bytes_as_first"] == 2
         assert series["means"][0]["identical_to_first"] == 2
 
-    before = out.read_text()
-    assert main(command) == 2  # a finished file is not overwritten
-    assert "is there already" in capsys.readouterr().err
-    assert out.read_text() == before
+    # what is there is kept; an image that can now be read is added
+    Image.fromarray(picture(1)).save(folder / "1.png")
+    assert main(command) == 0
+    assert "3 measured, 6 kept" in capsys.readouterr().err
+    for before, after in zip(document["series"], json.loads(out.read_text())["series"]):
+        assert after["images"].keys() == {"0.png", "1.png", "2.png"}
+        assert {name: after["images"][name] for name in before["images"]} == before["images"]
+    command[command.index("5")] = "6"
+    assert main(command) == 2
+    assert "has 5 generations" in capsys.readouterr().err
+
+
+def test_generations_refuse_a_file_of_something_else(folder, out, capsys):
+    for text, why in (("{}", "no result of generations"), ("[", "not JSON")):
+        out.write_text(text)
+        assert main(["generations", str(folder), "--codecs", "jpeg", "--out", str(out)]) == 2
+        assert why in capsys.readouterr().err
+        assert out.read_text() == text
 
 
 def test_generations_of_a_failing_codec(folder, out):
@@ -408,6 +509,45 @@ def test_plot(tmp_path):
     assert main([*command, str(png)]) == 0
     with Image.open(png) as image:
         assert image.width > 500
+
+
+def generations_document():
+    """Two codecs at two schedules: one loses nothing, the other a tenth of a decibel a generation."""
+    def means(schedule, loss):
+        settings = [schedule[i % len(schedule)] for i in range(6)]
+        return [
+            {"generation": i + 1, "setting": s, "psnr_original": s - loss * i, "bytes": 1000} for i, s in enumerate(settings)
+        ]
+
+    return {
+        "name": "generations",
+        "generations": 6,
+        "series": [
+            {"codec": codec, "schedule": schedule, "images": {}, "means": means(schedule, loss)}
+            for codec, loss in (("ours", 0), ("theirs", 0.1))
+            for schedule in ([30], [30, 40])
+        ],
+    }
+
+
+def test_plot_of_generations(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    from bench.loss import growth, losses, panels
+
+    document = generations_document()
+    lost = losses(document["series"][3])
+    # each against the first at its own setting, since both have had their turn
+    assert lost == [(g, pytest.approx(y)) for g, y in zip(range(2, 7), (0, 0, -0.2, -0.2, -0.4))]
+    assert [g for g, _ in losses(document["series"][2])] == [1, 2, 3, 4, 5, 6]
+    assert growth(document["series"][3]) == 0
+    assert [[s["codec"] for s in group] for group in panels([document])] == [["ours", "theirs"]] * 2
+    path, svg = tmp_path / "gen.json", tmp_path / "x.svg"
+    write_json(path, document)
+    assert main(["plot", str(path), "--out", str(svg)]) == 0
+    for text in (">ours 30 (30.0 dB)<", ">theirs 30/40 (30.0 dB)<"):
+        assert text in svg.read_text()
+    assert main(["plot", str(path), "--published", "vtm", "--out", str(svg)]) == 2
+    assert "drawn apart" in capsys.readouterr().err
 
 
 def test_plots_that_cannot_be(tmp_path, capsys):

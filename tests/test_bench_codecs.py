@@ -1,6 +1,7 @@
 """Metrics against second implementations, and the codecs behind their protocol."""
 
 import builtins
+import io
 import math
 import struct
 import sys
@@ -12,6 +13,7 @@ from PIL import Image, features
 
 from bench import codecs, metrics
 from bench.codecs import CODECS, coded_picture_bytes, open_codec, open_codecs
+from bench.compressai_models import pack, unpack
 from bench.errors import BenchError, CodecMissing
 
 
@@ -101,7 +103,34 @@ def test_ms_ssim_says_why_there_is_none(monkeypatch):
     assert "161 pixels" in metrics.ms_ssim_missing(image)
 
 
-@pytest.mark.parametrize("name", [name for name in CODECS if name != "irc"])
+@pytest.mark.parametrize("size", [(130, 67), (48, 48)])
+def test_ssimulacra2_against_a_second_implementation(monkeypatch, size):
+    """The package of that name, with libjxl's border of zeros in the place of its own."""
+    library = pytest.importorskip("ssimulacra2.ssimulacra2")
+    from scipy.ndimage import gaussian_filter
+
+    def blur(image, sigma=1.5):
+        return gaussian_filter(image, sigma, truncate=3.33, mode="constant", axes=(0, 1))
+
+    monkeypatch.setattr(library, "blur_image", blur)
+    image = picture(*size)
+    files = []
+    for pixels in (image, noisy(image)):
+        files.append(io.BytesIO())
+        Image.fromarray(pixels).save(files[-1], "PNG")
+    assert metrics.ssimulacra2(image, noisy(image)) == pytest.approx(library.compute_ssimulacra2(*files), abs=1e-6)
+    assert metrics.ssimulacra2(image, image) == pytest.approx(100, abs=1e-5)
+
+
+def test_ssimulacra2_falls_with_quality():
+    image = picture(96, 96)
+    jpeg = open_codec("jpeg")
+    scores = [metrics.ssimulacra2(image, jpeg.decode(jpeg.encode(image, q))) for q in (95, 60, 20, 5)]
+    assert 100 > scores[0] > scores[1] > scores[2] > scores[3]
+    assert metrics.ssimulacra2(image[:7], image[:7]) is None
+
+
+@pytest.mark.parametrize("name", [name for name in CODECS if not name.startswith("irc")])
 def test_codec_there_and_back(name):
     try:
         codec = open_codec(name)
@@ -162,9 +191,9 @@ def test_missing_codecs_are_named(monkeypatch):
 def test_irc_names_its_weights_or_is_missing(monkeypatch):
     """The adapter alone: what the codec does has its own tests."""
     fake = types.ModuleType("codec")
-    fake.encode = lambda image, quality: bytes([int(quality)]) + image.tobytes()
+    fake.encode = lambda image, quality, stable=False: bytes([int(quality) + stable]) + image.tobytes()
     fake.decode = lambda data, array: np.frombuffer(data[1:], np.uint8).reshape(-1, 64, 3)
-    fake.info = lambda data: {"weights": "0123abcd"}
+    fake.info = lambda data: {"weights": "0123abcd", "checksum": f"{data[0]:08x}"}
     monkeypatch.setitem(sys.modules, "codec", fake)
     codec = open_codec("irc")
     assert "weights 0123abcd" in codec.version
@@ -172,6 +201,8 @@ def test_irc_names_its_weights_or_is_missing(monkeypatch):
     data = codec.encode(image, 7)
     assert (codec.decode(data) == image).all()
     assert codec.rate_bytes(data) == len(data)
+    assert codec.latent(data) == "00000007"
+    assert open_codec("irc-stable").encode(image, 7)[0] == 8
 
     def no_weights(image, quality):
         raise FileNotFoundError("no weights")
@@ -184,3 +215,64 @@ def test_irc_names_its_weights_or_is_missing(monkeypatch):
 def test_unknown_codec():
     with pytest.raises(BenchError, match="no codec is called 'gif'"):
         codecs.open_codec("gif")
+
+
+ENCODER = """#!{python}
+import sys
+arguments = sys.argv[1:]
+if arguments == ["-h"]:
+    print("BPG Image Encoder version 0.9.8")
+    sys.exit(1)
+options = dict(zip(arguments[:-1:2], arguments[1:-1:2]))
+if options["-q"] == "51":
+    sys.exit("no such file")
+assert (options["-f"], options["-e"], options["-c"], options["-b"]) == ("444", "x265", "ycbcr", "8")
+open(options["-o"], "wb").write(open(arguments[-1], "rb").read())
+"""
+DECODER = """#!{python}
+import sys
+open(sys.argv[2], "wb").write(open(sys.argv[3], "rb").read())
+"""
+
+
+def test_bpg_through_its_programs(tmp_path, monkeypatch):
+    """Programs in the place of BPG's that keep the picture: command lines, files and errors."""
+    for name, text in (("bpgenc", ENCODER), ("bpgdec", DECODER)):
+        (tmp_path / name).write_text(text.format(python=sys.executable))
+        (tmp_path / name).chmod(0o755)
+    with pytest.raises(CodecMissing, match="not on the PATH"):
+        monkeypatch.setenv("PATH", "")
+        open_codec("bpg")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    codec = open_codec("bpg")
+    assert codec.version == "libbpg 0.9.8"
+    assert (codec.decode(codec.encode(picture(), 32)) == picture()).all()
+    with pytest.raises(RuntimeError, match="bpgenc exited with 1: no such file"):
+        codec.encode(picture(), 51)
+
+
+def test_files_of_compressais_models():
+    strings = [b"first", b"", b"third"]
+    data = pack(512, 768, 3, (8, 12), strings)
+    assert unpack(data) == (512, 768, 3, (8, 12), strings)
+
+
+def test_compressai_without_a_checkpoint_is_missing(tmp_path, monkeypatch):
+    pytest.importorskip("compressai")
+    monkeypatch.setenv("IRC_BENCH_CHECKPOINTS", str(tmp_path))
+    with pytest.raises(CodecMissing, match="no checkpoint mbt2018-mean-QUALITY"):
+        open_codec("mbt2018-mean")
+
+
+def test_compressai_with_a_checkpoint(tmp_path, monkeypatch):
+    """A checkpoint of the untrained network gives the files of the untrained network."""
+    pytest.importorskip("compressai")
+    import torch
+
+    monkeypatch.setenv("IRC_BENCH_CHECKPOINTS", str(tmp_path))
+    untrained = open_codec("bmshj2018-hyperprior-untrained")
+    torch.save(untrained._network(4).state_dict(), tmp_path / "bmshj2018-hyperprior-4-01234567.pth.tar")
+    codec = open_codec("bmshj2018-hyperprior")
+    assert codec.settings == (4,)
+    assert "4-01234567" in codec.version
+    assert codec.encode(picture(), 4) == untrained.encode(picture(), 4)

@@ -1,0 +1,42 @@
+"""``irc-bench plot``: curves, or generation loss, as PNG or SVG."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench.commands.common import add_published
+from bench.curves import find_curve, load_kind, load_measured, load_published
+from bench.errors import BenchError
+from bench.generations import load_generations
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("plot", help="draw curves or generations as PNG or SVG")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="result of rd or of generations")
+    parser.add_argument("--out", type=Path, required=True, help="a .png or .svg file")
+    parser.add_argument("--title", default="")
+    parser.add_argument("--max-bpp", type=float, metavar="BPP", help="leave out higher rates")
+    add_published(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw."""
+    # matplotlib is slow to import, and nothing else needs it
+    from bench.plot import draw
+    from bench.plot_generations import draw_generations
+
+    kinds = [load_kind(path) for path in args.files]
+    if "generations" in kinds:
+        if set(kinds) != {"generations"} or args.published:
+            raise BenchError("curves and generations are drawn apart")
+        draw_generations([load_generations(path) for path in args.files], args.out, title=args.title)
+        return 0
+    published = load_published()
+    curves = load_measured(args.files)
+    curves += [find_curve(f"published:{key}", published, []) for key in args.published]
+    draw(curves, args.out, title=args.title, max_bpp=args.max_bpp)
+    return 0

@@ -1,0 +1,43 @@
+"""One picture through one codec, as a process of its own: what the speed benchmark times from outside.
+
+    python -m bench.once jpeg encode 75 in.png out.bin
+    python -m bench.once jpeg decode - out.bin decoded.ppm
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.codecs import open_codec
+from bench.images import read_image
+from bench.limits import hold
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Encode or decode; return 0."""
+    parser = argparse.ArgumentParser(prog="python -m bench.once", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("codec")
+    parser.add_argument("action", choices=("encode", "decode"))
+    parser.add_argument("setting", help="of the codec; - to decode")
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--memory", type=int, default=0, metavar="BYTES", help="fail beyond this (default: no limit)")
+    args = parser.parse_args(argv)
+    hold(args.threads, args.memory)
+    codec = open_codec(args.codec)
+    if args.action == "encode":
+        args.target.write_bytes(codec.encode(read_image(args.source), float(args.setting)))
+    else:
+        # written without compression: its time is no part of a codec's
+        Image.fromarray(np.asarray(codec.decode(args.source.read_bytes()))).save(args.target, "PPM")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

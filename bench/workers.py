@@ -1,0 +1,137 @@
+"""Codecs in processes that wait to be asked, so that several can be timed in turn."""
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import bench
+from bench.codecs import CODECS
+from bench.limits import hold
+from bench.metrics import Image8
+from bench.pool import Failure, describe_error
+
+__all__ = ["Finished", "Worker", "run_process"]
+
+
+class Worker:
+    """A codec in a process of its own that keeps one picture and its file."""
+
+    def __init__(self, codec: str, threads: int, memory: int) -> None:
+        context = get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        arguments = (theirs, CODECS[codec], threads, memory)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def ask(self, what: str, argument: Any = None, timeout: float | None = None) -> Any:
+        """Return the reply; a `Failure` if the codec raised, died, or took longer than `timeout` seconds.
+
+        After a failure of time or life the worker is gone.
+        """
+        try:
+            self._connection.send((what, argument))
+            if self._connection.poll(timeout):
+                return self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            return Failure(f"its process died ({_meaning(self._process.exitcode or 0)})")
+        self.close()
+        return Failure(f"took longer than {timeout:g} s")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+
+def _serve(connection: Connection, opener: Any, threads: int, memory: int) -> None:
+    """Answer: open -> version, settings; image; encode setting -> seconds, bytes counted; decode -> seconds."""
+    codec: Any = None
+    image: Image8 | None = None
+    data = b""
+    while True:
+        try:
+            what, argument = connection.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        reply: Any = None
+        try:
+            if what == "open":
+                hold(threads, memory)
+                codec = opener()
+                reply = codec.version, codec.settings
+            elif what == "image":
+                image = argument
+            else:
+                start = time.perf_counter()
+                if what == "encode":
+                    data = codec.encode(image, argument)
+                    reply = time.perf_counter() - start, codec.rate_bytes(data)
+                else:
+                    codec.decode(data)
+                    reply = time.perf_counter() - start
+        except KeyboardInterrupt:
+            return
+        except BaseException as error:  # a panic of a codec written in Rust is no Exception
+            reply = Failure(describe_error(error))
+        connection.send(reply)
+
+
+class Finished(NamedTuple):
+    """A whole process: seconds from its start to its end, and its largest resident memory in bytes."""
+
+    seconds: float
+    peak: int
+
+
+def run_process(arguments: list[str], timeout: float) -> Finished | Failure:
+    """Run `python -m bench.once` with arguments, and return what the system says of it."""
+    environment = dict(os.environ)
+    # the same packages, wherever this process found them
+    root = str(Path(bench.__file__).parents[1])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.once", *arguments], stderr=subprocess.PIPE, text=True, env=environment
+    )
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(timeout, stop)
+    timer.start()
+    try:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+    finally:
+        timer.cancel()
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stderr.close()
+    if late.is_set():
+        return Failure(f"took longer than {timeout:g} s")
+    if process.returncode:
+        last = said.strip().splitlines()[-1] if said.strip() else _meaning(process.returncode)
+        return Failure(last)
+    return Finished(seconds, _bytes(usage))
+
+
+def _bytes(usage: resource.struct_rusage) -> int:
+    # kilobytes, save for macOS
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _meaning(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit status {code}"
