@@ -2,7 +2,7 @@
 
     python -m codec.train PHOTOS... --valid FOLDER --minutes 60 --out run
     python -m codec.train PHOTOS... --out run --resume              # goes on exactly where it stood
-    python -m codec.train --config docs/settings/shipped.json PHOTOS... --out run
+    python -m codec.train --config docs/settings/head.json --start docs/settings/shipped.pt PHOTOS... --out run
     torchrun --nproc-per-node 2 -m codec.train PHOTOS... --out run  # several processes, one batch each
 
 Writes run/checkpoint.pt (everything needed to resume), run/log.jsonl (a line a report, to plot) and run/config.json.
