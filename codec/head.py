@@ -27,7 +27,8 @@ class Block(nn.Module):
         self.narrow = nn.Conv2d(2 * width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.narrow(F.relu(self.widen(self.spread(x))))
+        # in place: fresh memory of this size costs as much as the arithmetic
+        return self.narrow(F.relu(self.widen(self.spread(x)), inplace=True)).add_(x)
 
 
 class Lost(NamedTuple):
@@ -60,9 +61,9 @@ class Head(nn.Module):
         from_coarser = at(self.quality)[:, :, None, None]
         level_scale = at(self.log_scale)[:, :, None, None].split(BANDS, 1)
         for i in range(len(ks)):  # fewer than 4 levels in a preview
-            x = self.first[i](torch.cat((torch.asinh(ks[i]), relative[i].clamp(-8, 8)), 1)) + from_coarser
-            x = self.block[i](F.relu(x))
-            o = self.last[i](F.relu(x)).float()
+            x = self.first[i](torch.cat((torch.asinh(ks[i]), relative[i].clamp(-8, 8)), 1)).add_(from_coarser)
+            x = self.block[i](F.relu(x, inplace=True))
+            o = self.last[i](F.relu(x, inplace=i == 3)).float()
             value, log_scale = o.chunk(2, 1)
             out.append(Lost(0.49 * torch.tanh(value), value, (log_scale + level_scale[i]).clamp(-6, 3)))
             if i + 1 < len(ks):
