@@ -69,7 +69,7 @@ class IntegerLayer(nn.Module):
             raise NotExact("integer layer: sums are not bounded by 2^24")
 
     def prepare(self) -> None:
-        """What follows from weights and shifts."""
+        """What follows from weights and shifts, anew where those were loaded."""
         self.weight = self.weight.contiguous(memory_format=torch.channels_last)
         self.scale = torch.exp2(-self.shift)[None, :, None, None]
 
@@ -122,6 +122,10 @@ class IntegerPrior(nn.Module):
     def __init__(self, config: Config, graph: Graph, own: np.ndarray, mean_gain: np.ndarray, coded_from: np.ndarray,
                  bands: Tables, side: Tables, side_mean: np.ndarray):
         super().__init__()
+        for module in graph.modules():
+            if isinstance(module, IntegerLayer):
+                module.check()
+                module.prepare()
         self.config, self.graph = config, graph
         self.own, self.mean_gain, self.coded_from = own, mean_gain, coded_from
         self.tables, self.side_tables, self.side_mean = bands, side, side_mean
@@ -137,9 +141,6 @@ class IntegerPrior(nn.Module):
         whole = lambda a, unit: np.round(a * unit).astype(np.int64)  # noqa: E731
         mean = prior.side_mean.double().cpu().numpy()
         graph = _integer_graph(copy.deepcopy(prior.graph).cpu())
-        for module in graph.modules():
-            if isinstance(module, IntegerLayer):
-                module.check()
         deviation = prior.side_deviation().double().cpu().numpy()
         return cls(prior.config, graph, whole(log2_own, OUT * 64), whole(mean_gain, OUT * 64), whole(log2_start, COARSE),
                    band_tables(), side_tables(mean, deviation), np.round(mean).astype(np.int32))
@@ -165,10 +166,6 @@ class IntegerPrior(nn.Module):
         graph = _integer_graph(Graph(config))
         graph.load_state_dict({k[6:]: torch.from_numpy(v.astype(np.float32))
                                for k, v in arrays.items() if k.startswith("graph.")})
-        for module in graph.modules():
-            if isinstance(module, IntegerLayer):
-                module.check()
-                module.prepare()
         kinds = [Tables(*(arrays[f"{kind}.{field}"] for field in Tables._fields)) for kind in ("bands", "side")]
         for tables in kinds:
             tables.check()
