@@ -54,7 +54,7 @@ class Settings:
     hard_from: float = 0.4         # share of the run after which the rate sees true rounding: noise costs 0.1 bit
                                    # in an empty band, and steps grow to escape it
     gain_range: float = 1.0        # steps stay within a factor e^this of their start, so that no band is lost
-    band_share: float = 0.6        # share of qualities drawn from 0.1..0.7 (29 to 37 dB), the rest from 0..1
+    band_share: float = 0.6        # share of qualities drawn from 0..0.7 (25 to 37 dB), the rest from 0..1
     rate_power: float = 0.3        # loss is weighted by lambda^-power: levels the qualities
     likelihood_weight: float = 0.02  # of the dropped coefficients' Gaussian likelihood (nats a pixel)
     average: float = 0.998         # weight average, a step
@@ -113,7 +113,7 @@ class Crops:
         """Pixels N,3,S,S and qualities N in 0..1."""
         x = torch.from_numpy(np.stack([self.crop() for _ in range(count)])).permute(0, 3, 1, 2).float()
         r = self.random
-        q = [r.uniform(0.1, 0.7) if r.random() < self.settings.band_share else r.uniform() for _ in range(count)]
+        q = [r.uniform(0, 0.7) if r.random() < self.settings.band_share else r.uniform() for _ in range(count)]
         return x, torch.tensor(q, dtype=torch.float32)
 
 
