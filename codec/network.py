@@ -132,16 +132,23 @@ class Codec(nn.Module):
         split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
         return split(own), split(mean)
 
-    def forward(self, x: Tensor, quality: Tensor, hard: bool = False, pixels: bool = True,
-                rate: bool = True, distortion: bool = True) -> Forward:
+    def worth(self, latent: Latent, quality: Tensor) -> list[Tensor]:
+        """Bits that a squared error of one step is worth, N,C,1,1 a level: lambda / 3 of its squared pixels."""
+        per_pixel = self.lambda_at(quality)[:, None, None, None] / 3
+        return [per_pixel / (UNIT * g) ** 2 for g in latent.gain]
+
+    def forward(self, x: Tensor, quality: Tensor, hard: bool = False, pixels: bool = True, rate: bool = True,
+                distortion: bool = True, caution: float = 0.0) -> Forward:
         """One pass with estimated bits; `hard`: true rounding in the rate too; `pixels`: distortion of the picture
         (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted). Without `rate` or
-        `distortion` that part is 0, and its networks do not run."""
+        `distortion` that part is 0, and its networks do not run. caution: if not 0, coefficients are rounded by cost, an
+        error counting so many times."""
         latent = self.analyse(x, quality)
         soft = [a * c for a, c in zip(latent.k, latent.coded)]
-        k = [a + (a.round() - a).detach() for a in soft]
+        nearest = [a + (a.round() - a).detach() for a in soft]
+        k = self.by_cost(soft, nearest, latent, quality, caution) if caution else nearest
         zero = x.new_zeros(len(x))
-        bits = self.rate(soft, k, latent, quality, hard) if rate else zero
+        bits = self.rate(soft, nearest, k, latent, quality, hard) if rate else zero
         if not distortion:
             return Forward(None, bits, zero, zero)
         lost = self.lost(k, latent, quality)
@@ -156,9 +163,21 @@ class Codec(nn.Module):
         out = self.synthesise(bands)
         return Forward(out, bits, nll, ((out - x) ** 2).mean((1, 2, 3)))
 
-    def rate(self, soft: list[Tensor], k: list[Tensor], latent: Latent, quality: Tensor, hard: bool) -> Tensor:
-        """Estimated bits an image: of k itself (`hard`), or of `soft` under uniform noise."""
-        side = self.side_latent(k, quality)
+    def by_cost(self, soft: list[Tensor], nearest: list[Tensor], latent: Latent, quality: Tensor,
+                caution: float) -> list[Tensor]:
+        """Coefficients rounded as the encoder does, with the gradient of the identity."""
+        with torch.no_grad():
+            side = self.side_latent(nearest, quality).round()
+            weight = [caution * w for w in self.worth(latent, quality)]
+            own, mean = self.prior_inputs(quality)
+            ks = self.prior.rounded(side, soft, weight, own, mean, latent.coded, self.interpolator(quality))
+        return [a + (k - a).detach() for a, k in zip(soft, ks)]
+
+    def rate(self, soft: list[Tensor], nearest: list[Tensor], k: list[Tensor], latent: Latent, quality: Tensor,
+             hard: bool) -> Tensor:
+        """Estimated bits an image: of k itself (`hard`), or of `soft` under uniform noise. The side latent is made
+        from the nearest integers, before anything is known of costs."""
+        side = self.side_latent(nearest, quality)
         rounded = side + (side.round() - side).detach()
         noisy = k if hard else [a + torch.rand_like(a) - 0.5 for a in soft]
         side_noisy = rounded if hard else side + torch.rand_like(side) - 0.5

@@ -53,6 +53,8 @@ class Settings:
     couplings_from: float = 0.6    # share of the run on fixed wavelet bands: a step there costs half
     hard_from: float = 0.4         # share of the run after which the rate sees true rounding: noise costs 0.1 bit
                                    # in an empty band, and steps grow to escape it
+    caution: float = 0.0           # if not 0, coefficients are rounded by cost, as the encoder does; an error counts so
+                                   # many times: what is zeroed also spoils contexts and offsets
     gain_range: float = 1.0        # steps stay within a factor e^this of their start, so that no band is lost
     band_share: float = 0.6        # share of qualities drawn from 0..0.7 (25 to 37 dB), the rest from 0..1
     rate_power: float = 0.3        # loss is weighted by lambda^-power: levels the qualities
@@ -126,7 +128,8 @@ def multiplies_bfloat16() -> bool:
 
 
 @torch.no_grad()
-def evaluate(model: Codec, images: list[np.ndarray], qualities: tuple[float, ...] = (0.2, 0.35, 0.5, 0.7)) -> list[dict]:
+def evaluate(model: Codec, images: list[np.ndarray], qualities: tuple[float, ...] = (0.2, 0.35, 0.5, 0.7),
+             caution: float = 0.0) -> list[dict]:
     """Mean estimated bpp (true rounding) and mean PSNR of 8-bit pictures, over the photos' largest even crop."""
     rows = []
     device = next(model.parameters()).device
@@ -135,7 +138,7 @@ def evaluate(model: Codec, images: list[np.ndarray], qualities: tuple[float, ...
         for image in images:
             h, w = (n // MULTIPLE * MULTIPLE for n in image.shape[:2])
             x = torch.from_numpy(image[:h, :w].copy()).permute(2, 0, 1)[None].float().to(device)
-            out = model(x, torch.tensor([q], device=device), hard=True)
+            out = model(x, torch.tensor([q], device=device), hard=True, caution=caution)
             bpp.append(out.bits.item() / (h * w))
             psnr.append(10 * math.log10(65025 / ((out.x.clamp(0, 255).round() - x) ** 2).mean().item()))
         rows.append({"quality": 100 * q, "bpp": float(np.mean(bpp)), "psnr": float(np.mean(psnr))})
@@ -257,7 +260,7 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
             x, q = (t.to(device) for t in crops.batch(settings.crops))
             with torch.autocast(device.type, torch.bfloat16, enabled=low):
                 result = forward(x, q, hard=done >= settings.hard_from, pixels=model.f.couplings,
-                                 rate=with_rate, distortion=with_distortion)
+                                 rate=with_rate, distortion=with_distortion, caution=settings.caution)
             lam = model.lambda_at(q)
             bpp = result.bits / settings.size ** 2
             loss = ((bpp + lam * result.mse) * (lam / 0.02) ** -settings.rate_power).mean()
@@ -286,23 +289,24 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
                 saved = now
             if held_out and rank == 0 and now - evaluated >= settings.valid_minutes:
                 evaluated = now
-                report(model, average, held_out, step, out)
+                report(model, average, held_out, step, out, settings.caution)
     finally:
         signal.signal(signal.SIGINT, previous)
     checkpoint(minutes())
     if held_out and rank == 0:
-        report(model, average, held_out, step, out)
+        report(model, average, held_out, step, out, settings.caution)
     if ranks > 1:
         distributed.destroy_process_group()
     return path
 
 
-def report(model: Codec, average: dict[str, Tensor], images: list[np.ndarray], step: int, out: Path) -> None:
+def report(model: Codec, average: dict[str, Tensor], images: list[np.ndarray], step: int, out: Path,
+           caution: float) -> None:
     """Evaluate the averaged weights, print and log the points."""
     copy = Codec(model.config)
     copy.load_state_dict(average)
     copy.f.couplings = model.f.couplings
-    rows = evaluate(copy, images)
+    rows = evaluate(copy, images, caution=caution)
     print("valid  " + "  ".join(f"{r['bpp']:.3f} bpp {r['psnr']:.2f} dB" for r in rows), flush=True)
     with (out / "log.jsonl").open("a") as log:
         log.write(json.dumps({"step": step, "valid": rows}) + "\n")

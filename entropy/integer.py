@@ -19,6 +19,7 @@ from entropy.config import BANDS, PHASES, Config
 from entropy.graph import LARGEST, OUT, Graph, Level, signed_and_magnitude
 from entropy.layers import Layer, conv
 from entropy.prior import Prior
+from entropy.rounding import Rounding
 from entropy.tables import LOG2_SMALLEST, SCALES, Tables, band_tables, side_tables
 
 EXACT = 1 << 24        #: float32 holds every integer below
@@ -130,6 +131,7 @@ class IntegerPrior(nn.Module):
         self.own, self.mean_gain, self.coded_from = own, mean_gain, coded_from
         self.tables, self.side_tables, self.side_mean = bands, side, side_mean
         self.models, self.side_models = Models(bands), Models(side)
+        self.rounding = Rounding(bands)
         values = np.round(np.arcsinh(np.arange(-FEATURE_RANGE, FEATURE_RANGE + 1, dtype=np.float64)) * 64)
         self.feature_table = torch.from_numpy(values.astype(np.float32))
 
@@ -190,10 +192,14 @@ class IntegerPrior(nn.Module):
         """Which of the 39 band channels a quality (in 1/256) codes."""
         return interpolate(self.coded_from, quality) > 0
 
-    def encode(self, latent: Latent, quality: int) -> tuple[bytes, Latent]:
-        """The stream, and the latent that it holds: zero where nothing was coded."""
+    def encode(self, latent: Latent, quality: int, weight: np.ndarray | None = None) -> tuple[bytes, Latent]:
+        """The stream, and the latent that it holds: zero where nothing was coded.
+
+        weight: 39 float32, bits that a squared error of one step in a band channel is worth. With it `latent.k` holds
+        coefficients that were not rounded (float32), and each is rounded as the walk comes by (entropy/rounding.py).
+        """
         writer = Encoder()
-        held = self._walk(writer, quality, latent.side.shape, latent)
+        held = self._walk(writer, quality, latent.side.shape, latent, weight=weight)
         return writer.bytes(), held
 
     def decode(self, data: bytes, quality: int, height: int, width: int, levels: int = 4) -> Latent:
@@ -209,7 +215,7 @@ class IntegerPrior(nn.Module):
 
     @torch.no_grad()
     def _walk(self, coder: Coder, quality: int, side_shape: tuple[int, ...], given: Latent | None,
-              wanted: int = 4) -> Latent:
+              wanted: int = 4, weight: np.ndarray | None = None) -> Latent:
         """Both directions: hand each step's tables to the coder, take the values, go on with them."""
         graph = self.graph
         channels, h, w = side_shape
@@ -222,6 +228,7 @@ class IntegerPrior(nn.Module):
         coded = np.split(self.coded(quality), np.cumsum(BANDS)[:-1])
         own = np.split(interpolate(self.own, quality) // 64, np.cumsum(BANDS)[:-1])
         gain = np.split(interpolate(self.mean_gain, quality) // 64, np.cumsum(BANDS)[:-1])
+        weights = [None] * 4 if weight is None else np.split(weight, np.cumsum(BANDS)[:-1])
         last = max(i for i in range(wanted) if coded[i].any() or i == 0)
         parent = graph.hyper(self.features(torch.from_numpy(side)[None]), bias[0])
         levels: list[np.ndarray] = []
@@ -234,14 +241,14 @@ class IntegerPrior(nn.Module):
             k = torch.zeros(1, *shape)
             known = torch.zeros(1, 2 * BANDS[i], *shape[1:]).contiguous(memory_format=torch.channels_last)
             self._level(coder, level, trunk, k, known, None if given is None else given.k[i],  # type: ignore[arg-type]
-                        coded[i], own[i], gain[i])
+                        coded[i], own[i], gain[i], weights[i])
             levels.append(k[0].numpy().astype(np.int32))
             if i < last:
                 parent = graph.down(i, trunk, known, bias[i + 1])
         return Latent(side, levels)
 
     def _level(self, coder: Coder, level: Level, trunk: Tensor, k: Tensor, known: Tensor, given: np.ndarray | None,
-               coded: np.ndarray, own: np.ndarray, gain: np.ndarray) -> None:
+               coded: np.ndarray, own: np.ndarray, gain: np.ndarray, weight: np.ndarray | None) -> None:
         """The 8 steps of a level; fills k and its features."""
         # a band that this quality drops has the lowest scale: it is skipped
         own = np.where(coded, own, -(1 << 20))
@@ -262,7 +269,8 @@ class IntegerPrior(nn.Module):
                 if linear is not None:
                     own_low = [j for j, m in enumerate(group) if m < 3]
                     mean[own_low] += linear[0, [group[j] for j in own_low]]
-                values = self._symbols(coder, index, mean, None if given is None else given[group, y::2, x::2])
+                values = self._symbols(coder, index, mean, None if given is None else given[group, y::2, x::2],
+                                       None if weight is None else weight[group])
                 new = torch.from_numpy(values.astype(np.float32))
                 k[0, group, y::2, x::2] = new
                 known[0, [*group, *(m + band for m in group)], y::2, x::2] = signed_and_magnitude(self.features(new)[None])[0]
@@ -271,7 +279,8 @@ class IntegerPrior(nn.Module):
     def _here(known: Tensor, channels: list[int], y: int, x: int) -> Tensor:
         return known[:, channels, y::2, x::2].contiguous(memory_format=torch.channels_last)
 
-    def _symbols(self, coder: Coder, index: Tensor, mean: Tensor, given: np.ndarray | None) -> np.ndarray:
+    def _symbols(self, coder: Coder, index: Tensor, mean: Tensor, given: np.ndarray | None,
+                 weight: np.ndarray | None) -> np.ndarray:
         """Code the symbols that are not skipped; the mean (in eighths) is an integer and one of 8 fractions."""
         at = np.flatnonzero(index.numpy().reshape(-1))
         scale = index.numpy().reshape(-1)[at].astype(np.int32)
@@ -279,6 +288,10 @@ class IntegerPrior(nn.Module):
         base = eighths >> 3
         ids = self.tables.first[scale] + (((eighths & 7) * self.tables.fractions[scale]) >> 3)
         values = np.zeros(index.numel(), np.int32)
-        wanted = None if given is None else given.reshape(-1)[at] - base
+        wanted = None if given is None else given.reshape(-1)[at]
+        if wanted is not None:
+            if weight is not None:
+                wanted = self.rounding(wanted, base, ids, np.repeat(weight, index[0].numel())[at])
+            wanted = wanted - base
         values[at] = coder.code(self.models, ids, wanted) + base
         return values.reshape(tuple(index.shape))

@@ -1,7 +1,8 @@
 """The probability model in floating point: what training minimises. Coding uses entropy/integer.py."""
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -23,6 +24,21 @@ def bits(k: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
 
 
 Interpolate = Callable[[Tensor], Tensor]
+
+
+class Step(NamedTuple):
+    """Of one step of the walk: which coefficients, and what is said of them, N,C,h,w."""
+
+    level: int
+    group: list[int]
+    y: int
+    x: int
+    mean: Tensor
+    deviation: Tensor
+
+    def of(self, levels: list[Tensor]) -> Tensor:
+        """These coefficients, out of all levels."""
+        return levels[self.level][:, self.group, self.y::2, self.x::2]
 
 
 class Prior(nn.Module):
@@ -54,35 +70,57 @@ class Prior(nn.Module):
         side: rounded side latent; ks: rounded coefficients; noisy: those whose likelihood is taken;
         log_own, mean_gain, coded: N,C,1,1 of each level: log2 of deviation x gain, mean gain, 0 or 1.
         """
-        graph, total = self.graph, torch.zeros(len(side), device=side.device)
+        total = torch.zeros(len(side), device=side.device)
         features = [signed_and_magnitude(torch.asinh(k)) for k in ks]
+        for step in self._steps(side, ks, features.__getitem__, log_own, mean_gain, at):
+            cost = bits(step.of(noisy), step.mean, step.deviation) * coded[step.level][:, step.group]
+            total = total + cost.sum((1, 2, 3))
+        return total
+
+    @torch.no_grad()
+    def rounded(self, side: Tensor, y: list[Tensor], weight: list[Tensor], log_own: list[Tensor],
+                mean_gain: list[Tensor], coded: list[Tensor], at: Interpolate) -> list[Tensor]:
+        """Coefficients (in steps), each rounded to the nearest integer or to the next one toward zero as the walk comes
+        by, as the encoder does (entropy/rounding.py); weight: N,C,1,1 a level, bits that a squared step is worth."""
+        ks = [torch.zeros_like(a) for a in y]
+
+        def features(level: int) -> Tensor:
+            return signed_and_magnitude(torch.asinh(ks[level]))
+        for step in self._steps(side, ks, features, log_own, mean_gain, at):
+            wanted = step.of(y)
+            near = wanted.round()
+            toward = near - near.sign()
+            saved = bits(near, step.mean, step.deviation) - bits(toward, step.mean, step.deviation)
+            worse = weight[step.level][:, step.group] * ((wanted - toward) ** 2 - (wanted - near) ** 2)
+            ks[step.level][:, step.group, step.y::2, step.x::2] = \
+                torch.where(worse < saved, toward, near) * coded[step.level][:, step.group]
+        return ks
+
+    def _steps(self, side: Tensor, ks: list[Tensor], features: Callable[[int], Tensor], log_own: list[Tensor],
+               mean_gain: list[Tensor], at: Interpolate) -> Iterator[Step]:
+        """The walk: what is said of each group of channels at each phase of each level. A step reads of `ks` and of
+        `features` (of ks of a level) only what earlier steps are about."""
+        graph = self.graph
         bias = [at(b)[:, :, None, None] for b in graph.quality]
         parent = graph.hyper(torch.asinh(side), bias[0])
         for i, level in enumerate(graph.levels):
             trunk = level.trunk(parent)  # type: ignore[operator]
             mask = torch.zeros_like(ks[i][:1, :1])
-            n = len(level.luma)  # type: ignore[arg-type]
-            for step, (y, x) in enumerate(PHASES):
-                known = features[i] * mask
-                c = level.at_phase(step, trunk, known)  # type: ignore[operator]
-                here = features[i][:, :, y::2, x::2]
-                lum = [*level.luma, *(m + BANDS[i] for m in level.luma)]  # type: ignore[union-attr]
-                a = level.out_luma(c).float()  # type: ignore[operator]
-                b = level.out_chroma(level.from_luma(here[:, lum], c)).float()  # type: ignore[operator]
-                order = level.luma + level.chroma  # type: ignore[operator]
-                m = len(level.chroma)  # type: ignore[arg-type]
-                mean = torch.cat((a[:, :n], b[:, :m]), 1) * mean_gain[i][:, order]
-                linear = level.linear(step, ks[i][:, :3] * mask)  # type: ignore[operator]
-                if linear is not None:
-                    extra = torch.cat((linear[:, :1], torch.zeros_like(mean[:, 1:n]),
-                                       linear[:, 1:], torch.zeros_like(mean[:, n + 2:])), 1)
-                    mean = mean + extra
-                log_scale = torch.cat((a[:, n:], b[:, m:]), 1) + log_own[i][:, order]
-                deviation = torch.sqrt(FLOOR ** 2 + torch.exp2(2 * log_scale.clamp(*LOG_LIMIT)))
-                cost = bits(noisy[i][:, order, y::2, x::2], mean, deviation) * coded[i][:, order]
-                total = total + cost.sum((1, 2, 3))
+            for number, (y, x) in enumerate(PHASES):
+                c = level.at_phase(number, trunk, features(i) * mask)  # type: ignore[operator]
+                linear = level.linear(number, ks[i][:, :3] * mask)  # type: ignore[operator]
+                for group, out in ((level.luma, level.out_luma), (level.chroma, level.out_chroma)):
+                    if group is level.chroma:
+                        lum = [*level.luma, *(m + BANDS[i] for m in level.luma)]  # type: ignore[union-attr]
+                        c = level.from_luma(features(i)[:, lum, y::2, x::2], c)  # type: ignore[operator]
+                    mean, log_scale = out(c).float().chunk(2, 1)  # type: ignore[operator]
+                    mean = mean * mean_gain[i][:, group]
+                    if linear is not None:
+                        low = [m for m in group if m < 3]  # type: ignore[union-attr]
+                        mean = torch.cat((mean[:, :len(low)] + linear[:, low], mean[:, len(low):]), 1)
+                    log_scale = (log_scale + log_own[i][:, group]).clamp(*LOG_LIMIT)
+                    yield Step(i, group, y, x, mean, torch.sqrt(FLOOR ** 2 + torch.exp2(2 * log_scale)))  # type: ignore[arg-type]
                 mask = mask.clone()
                 mask[:, :, y::2, x::2] = 1
             if i < 3:
-                parent = graph.down(i, trunk, features[i], bias[i + 1])
-        return total
+                parent = graph.down(i, trunk, features(i), bias[i + 1])
