@@ -33,6 +33,7 @@ from entropy.integer import CLIP
 from entropy.integer import Latent as Held
 
 QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
+CAUTION = 3.5          #: an error counts so many times in rounding: a zero spoils contexts and offsets too
 ROUNDS = 12            #: of settling, at most
 PASSES = 17            #: over a picture that a search takes: both ends, and halving 25600 steps down to one
 T = TypeVar("T")
@@ -75,13 +76,28 @@ class _Session:
         coded = split(torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)[None])
         return Latent([b * g for b, g in zip(bands, gain)], coded, gain, split(self.model.deviation[None])), q
 
-    def quantise(self, bands: list[torch.Tensor], quality: int) -> Held:
-        """Bands -> integers on the fixed grid."""
+    def coefficients(self, bands: list[torch.Tensor], quality: int) -> tuple[Held, NDArray[np.float32]]:
+        """Bands -> side latent, coefficients that are not rounded (float32), and what `IntegerPrior.encode` wants to
+        know to round them."""
         latent, q = self.latent(bands, quality)
-        k = [(a * c).round().clamp(-CLIP, CLIP) for a, c in zip(latent.k, latent.coded)]
-        side = self.model.side_latent(k, q).round().clamp(-CLIP, CLIP)
-        whole = lambda t: t[0].nan_to_num().cpu().numpy().astype(np.int32)  # noqa: E731  (NaN: from crafted weights)
-        return Held(whole(side), [whole(a) for a in k])
+        # what is not a number comes from crafted weights
+        y = [(a * c).clamp(-CLIP, CLIP).nan_to_num() for a, c in zip(latent.k, latent.coded)]
+        side = self.model.side_latent([a.round() for a in y], q).round().clamp(-CLIP, CLIP).nan_to_num()
+        weight = CAUTION * torch.cat([w.flatten() for w in self.model.worth(latent, q)])
+        return (Held(side[0].cpu().numpy().astype(np.int32), [a[0].cpu().numpy() for a in y]),
+                weight.cpu().numpy())
+
+    def quantise(self, bands: list[torch.Tensor], quality: int) -> Held:
+        """Bands -> the nearest integers on the fixed grid."""
+        held, _ = self.coefficients(bands, quality)
+        return Held(held.side, [np.rint(a).astype(np.int32) for a in held.k])
+
+    def code(self, bands: list[torch.Tensor], quality: int, nearest: bool = False) -> tuple[bytes, Held]:
+        """Bands -> stream and the latent that it holds, each coefficient rounded by cost, or to the nearest integer."""
+        if nearest:
+            return self.prior.encode(self.quantise(bands, quality), quality)
+        held, weight = self.coefficients(bands, quality)
+        return self.prior.encode(held, quality, weight)
 
     def render(self, k: list[NDArray[np.float32]], quality: int, z: list[NDArray[np.float32]] | None,
                scale: int = 1) -> torch.Tensor:
@@ -120,17 +136,24 @@ def _assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]
 def _settle(source: Source, quality: int) -> list[Coded]:
     """Tiles that their own decoded picture encodes to again, reached by doing just that.
 
-    The grid is fixed and offsets stay inside the bins, so only clipping and rounding of samples move a coefficient;
-    a few rounds end it. After `ROUNDS` without an end the last ones are kept: as good, only not a fixed point.
+    The grid is fixed and offsets stay inside the bins, so with the nearest integers only clipping and rounding of
+    samples move a coefficient; a few rounds end it. A picture decoded from such tiles is known by that, and stays.
+    After `ROUNDS` without an end the last tiles are kept: as good, only not a fixed point.
     """
     height, width = source.pixels.shape[:2]
-    mode = kinds.mode_of(source.pixels)
+
+    def decoded(tiles: list[Coded]) -> Pixels:
+        latents = [t.latent for t in tiles]
+        pieces = windows.pictures(source.session, height, width, source.tile_size, latents.__getitem__, quality, 0.0, 0)
+        return _assembled((height, width), pieces, kinds.mode_of(source.pixels))
+
+    own = list(source.code(quality, nearest=True))
+    if np.array_equal(decoded(own), source.pixels):
+        return own
     held = list(source.code(quality))
     for _ in range(ROUNDS):
-        latents = [t.latent for t in held]
-        pieces = windows.pictures(source.session, height, width, source.tile_size, latents.__getitem__, quality, 0.0, 0)
-        decoded = Source(source.session, _assembled((height, width), pieces, mode), source.tile_size, source.workers)
-        again = list(decoded.code(quality))
+        picture = Source(source.session, decoded(held), source.tile_size, source.workers)
+        again = list(picture.code(quality, nearest=True))
         settled = [t.checksum for t in again] == [t.checksum for t in held]
         held = again
         if settled:

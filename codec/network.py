@@ -141,8 +141,8 @@ class Codec(nn.Module):
                 distortion: bool = True, caution: float = 0.0) -> Forward:
         """One pass with estimated bits; `hard`: true rounding in the rate too; `pixels`: distortion of the picture
         (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted). Without `rate` or
-        `distortion` that part is 0, and its networks do not run. caution: if not 0, coefficients are rounded by cost, an
-        error counting so many times."""
+        `distortion` that part is 0, and its networks do not run. caution: if not 0, coefficients are rounded by cost,
+        an error counting so many times."""
         latent = self.analyse(x, quality)
         soft = [a * c for a, c in zip(latent.k, latent.coded)]
         nearest = [a + (a.round() - a).detach() for a in soft]

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn as nn
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from entropy.config import BANDS, PHASES, Config
-from entropy.graph import Graph, signed_and_magnitude
+from entropy.graph import Graph, Level, signed_and_magnitude
 
 LOGISTIC = 1.8138  #: pi / sqrt(3): deviation over scale of a logistic
 FLOOR = 0.08       #: smallest deviation the likelihood sees, in steps
@@ -103,23 +103,23 @@ class Prior(nn.Module):
         graph = self.graph
         bias = [at(b)[:, :, None, None] for b in graph.quality]
         parent = graph.hyper(torch.asinh(side), bias[0])
-        for i, level in enumerate(graph.levels):
-            trunk = level.trunk(parent)  # type: ignore[operator]
+        for i, level in enumerate(cast(list[Level], graph.levels)):
+            trunk = level.trunk(parent)
             mask = torch.zeros_like(ks[i][:1, :1])
             for number, (y, x) in enumerate(PHASES):
-                c = level.at_phase(number, trunk, features(i) * mask)  # type: ignore[operator]
-                linear = level.linear(number, ks[i][:, :3] * mask)  # type: ignore[operator]
+                c = level.at_phase(number, trunk, features(i) * mask)
+                linear = level.linear(number, ks[i][:, :3] * mask)
                 for group, out in ((level.luma, level.out_luma), (level.chroma, level.out_chroma)):
                     if group is level.chroma:
-                        lum = [*level.luma, *(m + BANDS[i] for m in level.luma)]  # type: ignore[union-attr]
-                        c = level.from_luma(features(i)[:, lum, y::2, x::2], c)  # type: ignore[operator]
-                    mean, log_scale = out(c).float().chunk(2, 1)  # type: ignore[operator]
+                        lum = [*level.luma, *(m + BANDS[i] for m in level.luma)]
+                        c = level.from_luma(features(i)[:, lum, y::2, x::2], c)
+                    mean, log_scale = out(c).float().chunk(2, 1)
                     mean = mean * mean_gain[i][:, group]
                     if linear is not None:
-                        low = [m for m in group if m < 3]  # type: ignore[union-attr]
+                        low = [m for m in group if m < 3]
                         mean = torch.cat((mean[:, :len(low)] + linear[:, low], mean[:, len(low):]), 1)
                     log_scale = (log_scale + log_own[i][:, group]).clamp(*LOG_LIMIT)
-                    yield Step(i, group, y, x, mean, torch.sqrt(FLOOR ** 2 + torch.exp2(2 * log_scale)))  # type: ignore[arg-type]
+                    yield Step(i, group, y, x, mean, torch.sqrt(FLOOR ** 2 + torch.exp2(2 * log_scale)))
                 mask = mask.clone()
                 mask[:, :, y::2, x::2] = 1
             if i < 3:
