@@ -37,7 +37,7 @@ QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
 CAUTION = 3.5          #: an error counts so many times in rounding: a zero spoils contexts and offsets too
 ROUNDS = 12            #: of settling, at most
 PASSES = 18            #: over a picture that a search takes: both ends, halving 25600 steps down to one, the result
-SETTLING = 9           #: that settling takes as a rule: there and back, there, then back and there again three times
+SETTLING = 7           #: that settling takes as a rule: there, then back and there again three times
 #: of the work on a picture of one tile, what the coding of its latent takes (measured on 4 megapixels)
 CODING, DECODING = 0.85, 0.5
 
@@ -95,11 +95,8 @@ class _Session:
         held, _ = self.coefficients(bands, quality)
         return Held(held.side, [np.rint(a).astype(np.int32) for a in held.k])
 
-    def code(self, bands: list[torch.Tensor], quality: int, nearest: bool = False,
-             report: Report | None = None) -> tuple[bytes, Held]:
-        """Bands -> stream and the latent that it holds, each coefficient rounded by cost, or to the nearest integer."""
-        if nearest:
-            return self.prior.encode(self.quantise(bands, quality), quality, report=report)
+    def code(self, bands: list[torch.Tensor], quality: int, report: Report | None = None) -> tuple[bytes, Held]:
+        """Bands -> stream and the latent that it holds, each coefficient rounded by cost."""
         held, weight = self.coefficients(bands, quality)
         return self.prior.encode(held, quality, weight, report)
 
@@ -140,26 +137,21 @@ def _assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]
 def _settle(source: Source, quality: int, meter: Meter) -> list[Coded]:
     """Tiles that their own decoded picture encodes to again, reached by doing just that.
 
-    The grid is fixed and offsets stay inside the bins, so with the nearest integers only clipping and rounding of
-    samples move a coefficient; a few rounds end it. A picture decoded from such tiles is known by that, and stays.
-    After `ROUNDS` without an end the last tiles are kept: as good, only not a fixed point.
+    The grid is fixed and offsets stay inside the bins, so only clipping, rounding of samples and, rarely, rounding by
+    cost move a coefficient; a few rounds end it. After `ROUNDS` without an end the last ones are kept: as good, only
+    not a fixed point.
     """
     height, width = source.pixels.shape[:2]
+    mode = kinds.mode_of(source.pixels)
     count, blocks = len(source.tiles), len(grid.blocks(height, width))
-
-    def decoded(tiles: list[Coded]) -> Pixels:
-        latents = [t.latent for t in tiles]
-        pieces = windows.pictures(source.session, height, width, source.tile_size, latents.__getitem__, quality, 0.0, 0)
-        return _assembled((height, width), meter.watch(pieces, blocks), kinds.mode_of(source.pixels))
-
-    own = list(meter.watch(source.code(quality, nearest=True), count))
-    if np.array_equal(decoded(own), source.pixels):
-        return own
     held = list(meter.watch(source.code(quality), count))
     for _ in range(ROUNDS):
-        picture = Source(source.session, decoded(held), source.tile_size, source.workers)
-        picture.report = source.report
-        again = list(meter.watch(picture.code(quality, nearest=True), count))
+        latents = [t.latent for t in held]
+        pieces = windows.pictures(source.session, height, width, source.tile_size, latents.__getitem__, quality, 0.0, 0)
+        back = _assembled((height, width), meter.watch(pieces, blocks), mode)
+        decoded = Source(source.session, back, source.tile_size, source.workers)
+        decoded.report = source.report
+        again = list(meter.watch(decoded.code(quality), count))
         settled = [t.checksum for t in again] == [t.checksum for t in held]
         held = again
         if settled:

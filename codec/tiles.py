@@ -63,15 +63,15 @@ class Source:
                 self._kept[number] = found
         return found
 
-    def tile(self, number: int, quality: int, nearest: bool = False) -> Coded:
-        """Code one tile; nearest: rounding to the nearest integers instead of by cost."""
-        stream, held = self.session.code(self._bands(number), quality, nearest, self.report)
+    def tile(self, number: int, quality: int) -> Coded:
+        """Code one tile."""
+        stream, held = self.session.code(self._bands(number), quality, self.report)
         return Coded(stream, windows.compact(held), checksum(held))
 
-    def code(self, quality: int, nearest: bool = False) -> Iterator[Coded]:
+    def code(self, quality: int) -> Iterator[Coded]:
         """Code all tiles, row by row."""
         steps = [[i] for i in range(len(self.tiles))]
-        for n, done in enumerate(windows.Ahead(lambda i: self.tile(i, quality, nearest), steps, self.workers)):
+        for n, done in enumerate(windows.Ahead(lambda i: self.tile(i, quality), steps, self.workers)):
             yield done[n]
 
 

@@ -213,7 +213,7 @@ class IntegerPrior(nn.Module):
 
         levels: 1..4, so many of the levels are decoded, coarse to fine, and returned.
         """
-        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels, report)
+        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels, report=report)
 
     def features(self, k: Tensor) -> Tensor:
         """asinh(k) in 1/64, by table."""
