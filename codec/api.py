@@ -13,7 +13,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import torch
@@ -33,6 +33,9 @@ from entropy.config import BANDS, MULTIPLE
 from entropy.integer import CLIP, Report
 from entropy.integer import Latent as Held
 
+if TYPE_CHECKING:
+    from codec.search import Searcher
+
 QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
 CAUTION = 3.5          #: an error counts so many times in rounding: a zero spoils contexts and offsets too
 ROUNDS = 12            #: of settling, at most
@@ -40,6 +43,7 @@ PASSES = 18            #: over a picture that a search takes: both ends, halving
 SETTLING = 7           #: that settling takes as a rule: there, then back and there again three times
 #: of the work on a picture of one tile, what the coding of its latent takes (measured on 4 megapixels)
 CODING, DECODING = 0.85, 0.5
+SEARCHING = 0.95       #: of the coding, what a search takes
 
 __all__ = ["checksum", "decode", "encode", "latent", "verify"]
 
@@ -79,10 +83,9 @@ class _Session:
         coded = split(torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)[None])
         return Latent([b * g for b, g in zip(bands, gain)], coded, gain, split(self.model.deviation[None])), q
 
-    def coefficients(self, bands: list[torch.Tensor], quality: int) -> tuple[Held, NDArray[np.float32]]:
-        """Bands -> side latent, coefficients that are not rounded (float32), and what `IntegerPrior.encode` wants to
-        know to round them."""
-        latent, q = self.latent(bands, quality)
+    def coefficients(self, latent: Latent, q: torch.Tensor) -> tuple[Held, NDArray[np.float32]]:
+        """What `latent` gives -> side latent, coefficients that are not rounded (float32), and what
+        `IntegerPrior.encode` wants to know to round them."""
         # what is not a number comes from crafted weights
         y = [(a * c).clamp(-CLIP, CLIP).nan_to_num() for a, c in zip(latent.k, latent.coded)]
         side = self.model.side_latent([a.round() for a in y], q).round().clamp(-CLIP, CLIP).nan_to_num()
@@ -92,13 +95,24 @@ class _Session:
 
     def quantise(self, bands: list[torch.Tensor], quality: int) -> Held:
         """Bands -> the nearest integers on the fixed grid."""
-        held, _ = self.coefficients(bands, quality)
+        held, _ = self.coefficients(*self.latent(bands, quality))
         return Held(held.side, [np.rint(a).astype(np.int32) for a in held.k])
 
-    def code(self, bands: list[torch.Tensor], quality: int, report: Report | None = None) -> tuple[bytes, Held]:
-        """Bands -> stream and the latent that it holds, each coefficient rounded by cost."""
-        held, weight = self.coefficients(bands, quality)
-        return self.prior.encode(held, quality, weight, report)
+    def code(self, bands: list[torch.Tensor], quality: int, effort: int = 0,
+             report: Report | None = None) -> tuple[bytes, Held]:
+        """Bands -> stream and the latent that it holds, each coefficient rounded by cost; effort: 0..9."""
+        latent, q = self.latent(bands, quality)
+        held, weight = self.coefficients(latent, q)
+        if effort:
+            held = self.searcher.refine(latent, held, q, effort, report and (lambda share: report(SEARCHING * share)))
+        walked = report and (lambda share: report((1 - SEARCHING) * share)) if effort else report
+        return self.prior.encode(held, quality, weight, walked)
+
+    @functools.cached_property
+    def searcher(self) -> Searcher:
+        from codec.search import Searcher  # most encoders never search
+
+        return Searcher(self)
 
     def render(self, k: list[NDArray[np.float32]], quality: int, z: list[NDArray[np.float32]] | None,
                scale: int = 1) -> torch.Tensor:
@@ -198,7 +212,7 @@ def _search(measure: Callable[[int], float], target: float, at_most: bool, what:
 @torch.no_grad()
 def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: float | None = None,
            size: int | None = None, psnr: float | None = None, temperature: float = 0.0, seed: int = 0,
-           extras: Mapping[str, bytes] | None = None, stable: bool = False, device: str = "auto",
+           extras: Mapping[str, bytes] | None = None, stable: bool = False, effort: int = 0, device: str = "auto",
            tile: int | None = None, progress: Progress | None = None) -> bytes:
     """Encode a picture to the bytes of an .irc file.
 
@@ -209,6 +223,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     payloads (codec.bitstream).
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
+    effort: 0 is one pass; 1..9 search for a better latent by gradient steps (codec.search.STEPS of them), which takes
+    seconds to minutes a megapixel; not with bpp, size or psnr.
     tile: side in pixels of tiles that are coded independently, a multiple of 32; 0: one tile, in memory as a whole;
     None: 0 up to 4 megapixels, 1024 beyond. progress: called with (work done, work in all), now and then.
     Raises InputError, TargetError, WeightsError, ValueError.
@@ -226,6 +242,11 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     for name, target in (("bpp", bpp), ("size", size), ("psnr", psnr)):
         if target is not None and not math.isfinite(target):
             raise ValueError(f"{name} must be finite, not {target}")
+    if effort not in range(10):
+        raise ValueError(f"effort must be in 0..9, not {effort}")
+    searched = psnr is not None or bpp is not None or size is not None
+    if effort and searched:
+        raise ValueError("effort goes with a quality, not with bpp, size or psnr")
     if tile is not None and not (0 <= tile <= 65535 and tile % MULTIPLE == 0):
         raise ValueError(f"tile must be 0 or a multiple of {MULTIPLE} up to 65535, not {tile}")
     colour, alpha = kinds.split(kinds.of_image(image) if isinstance(image, Image.Image) else image)
@@ -235,8 +256,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     session = _session(None, _device(device))
     shape = colour.shape
     tile_size = automatic(*shape[:2]) if tile is None else tile
-    searched = psnr is not None or bpp is not None or size is not None
-    source = Source(session, colour, tile_size, windows.default_workers(), searched)
+    source = Source(session, colour, tile_size, windows.default_workers(), searched, effort)
     count, blocks = len(source.tiles), len(grid.blocks(*shape[:2]))
     rounds = PASSES * searched + SETTLING * stable or 1
     meter = Meter(progress, count, rounds, CODING if count == 1 else 0)

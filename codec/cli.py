@@ -177,6 +177,12 @@ OPTIONS = (
         default=False,
     ),
     Option(
+        ("--effort",), ("encode",),
+        "0 is one pass; 1 to 9 search for a smaller file of the same quality, which takes up to minutes "
+        "a megapixel; goes with -q only",
+        "N", _integer(0, 9), default=0,
+    ),
+    Option(
         ("--temperature",), ("decode",), "use temperature T, 0 to 2, instead of the file's", "T",
         _number(0, 2),
     ),
@@ -445,6 +451,8 @@ def _report(args: argparse.Namespace, target: str, facts: dict[str, object]) -> 
 
 def _encode(args: argparse.Namespace, status: _Status) -> None:
     status.file = args.IN
+    if args.effort and (args.bpp, args.size, args.psnr) != (None, None, None):
+        raise _Usage("--effort goes with -q, not with --bpp, --size or --psnr")
     target = _target(args, ".irc")
     from codec import images
 
@@ -469,6 +477,7 @@ def _encode(args: argparse.Namespace, status: _Status) -> None:
         temperature=args.temperature,
         seed=args.seed,
         stable=args.stable,
+        effort=args.effort,
         extras={kind: value for kind, value in extras.items() if value},
         device=args.device,
         tile=args.tile,

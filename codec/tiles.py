@@ -44,11 +44,13 @@ class Coded(NamedTuple):
 
 
 class Source:
-    """A picture (H,W or H,W,3 samples) whose tiles can be coded; keep: whether at several qualities."""
+    """A picture (H,W or H,W,3 samples) whose tiles can be coded; keep: whether at several qualities; effort: 0..9, how
+    long to search for a better latent."""
 
-    def __init__(self, session: _Session, pixels: Pixels, tile_size: int, workers: int, keep: bool = False):
+    def __init__(self, session: _Session, pixels: Pixels, tile_size: int, workers: int, keep: bool = False,
+                 effort: int = 0):
         self.session, self.pixels, self.tile_size, self.workers = session, pixels, tile_size, workers
-        self.keep = KEEP if keep else 0
+        self.keep, self.effort = KEEP if keep else 0, effort
         height, width = pixels.shape[:2]
         self.tiles = grid.tiles(height, width, tile_size)
         self._kept: dict[int, list[Tensor]] = {}
@@ -65,7 +67,7 @@ class Source:
 
     def tile(self, number: int, quality: int) -> Coded:
         """Code one tile."""
-        stream, held = self.session.code(self._bands(number), quality, self.report)
+        stream, held = self.session.code(self._bands(number), quality, self.effort, self.report)
         return Coded(stream, windows.compact(held), checksum(held))
 
     def code(self, quality: int) -> Iterator[Coded]:
