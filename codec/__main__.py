@@ -1,5 +1,5 @@
 """``python -m codec`` is the command ``irc``."""
 
-from codec.cli import main
+from codec.cli import entry
 
-raise SystemExit(main())
+entry()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import io
 import json
 import math
@@ -424,6 +425,13 @@ def _api() -> ModuleType:
         if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
             least = LEAST_MEMORY >> 20
             raise IrcError(f"out of memory: torch needs {least} MB, the limit is {limit >> 20} MB")
+    if "torch" not in sys.modules:
+        # it makes 100,000 objects that stay: searching them for garbage takes longer than loading the weights
+        gc.disable()
+        import torch  # noqa: F401
+
+        gc.freeze()
+        gc.enable()
     from codec import api
 
     return api
@@ -788,5 +796,17 @@ def main(argv: list[str] | None = None) -> int:
     return status.code
 
 
+def entry() -> NoReturn:
+    """The program: `main`, then an exit at once. To take the interpreter and torch apart takes half a second; files are
+    closed, and what else would happen at exit is nothing that a user waits for."""
+    code = main()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # a full disk, a closed stream: there is nowhere to say so
+        code = code or exit_code("failure")
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    entry()

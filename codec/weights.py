@@ -101,12 +101,11 @@ def read(path: Path) -> Weights:
                 raise ValueError(f"{key} is of the wrong type or not finite")
             if key.endswith(("scale_in", "scale_out", "deviation")) and not (array > 0).all():
                 raise ValueError(f"{key} is not positive")
-        model = Codec(config)
+        model = Codec(config, prior=False)  # the integer model stands for it
         state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
         missing, unexpected = model.load_state_dict(state, strict=False)
-        left = [k for k in missing if not k.startswith("prior.")]
-        if left or unexpected:
-            raise WeightsError(f"{path}: weights lack {left[:3]} or have unknown {unexpected[:3]}")
+        if missing or unexpected:
+            raise WeightsError(f"{path}: weights lack {missing[:3]} or have unknown {unexpected[:3]}")
         prior = IntegerPrior.from_arrays(
             config, {k.removeprefix("prior."): v for k, v in arrays.items() if k.startswith("prior.")})
         name = hashlib.sha256(path.read_bytes()).digest()[:4]
@@ -114,7 +113,6 @@ def read(path: Path) -> Weights:
         if isinstance(error, WeightsError):
             raise
         raise WeightsError(f"{path}: not usable weights ({str(error).splitlines()[0]})") from error
-    del model.prior  # training's; the integer model stands for it
     model.f.couplings = any(bool(p.any()) for s in (model.f.quarter, model.f.eighth)
                             for n, p in s.named_parameters() if ".last." in n)
     return Weights(model.eval().requires_grad_(False).to(memory_format=torch.channels_last), prior, name)  # type: ignore[call-overload]
