@@ -625,6 +625,15 @@ class _Usage(IrcError):
 
 
 class _Parser(argparse.ArgumentParser):
+    #: of the main parser: those of the commands, by name
+    by_name: dict[str, argparse.ArgumentParser]
+
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """Parse a command line; options may stand between the names of files, which subparsers alone do not allow."""
+        if argv and argv[0] in self.by_name:
+            return self.by_name[argv[0]].parse_intermixed_args(argv[1:])
+        return self.parse_args(argv)
+
     def error(self, message: str) -> NoReturn:
         """Report a usage error in one line, without the usage text."""
         _say(f"{self.prog}: {_one_line(message)} ({self.prog} --help shows the usage)")
@@ -658,7 +667,7 @@ def _exit_lines() -> list[tuple[str, str]]:
     return [(str(entry.code), entry.meaning) for entry in EXIT_CODES]
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> _Parser:
     """Make the parser from the declared commands and options."""
     epilog = "exit status:\n" + "\n".join(f"  {code}  {text}" for code, text in _exit_lines())
     raw = argparse.RawDescriptionHelpFormatter
@@ -667,6 +676,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Print, text=version, help="print the version")
     parser.add_argument("--man", action=_Print, text=man_page, help="print the man page (roff)")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.by_name = commands.choices  # type: ignore[assignment]
     for command in COMMANDS:
         sub = commands.add_parser(
             command.name, help=command.help, description=command.help, allow_abbrev=False
@@ -787,7 +797,7 @@ def main(argv: list[str] | None = None) -> int:
         with _terminating(), warnings.catch_warnings(), _guard(status):
             if not sys.warnoptions:  # libraries' warnings mean nothing to a user
                 warnings.simplefilter("ignore")
-            args = build_parser().parse_args(argv)
+            args = build_parser().parse(sys.argv[1:] if argv is None else argv)
             args.run(args, status)
     except KeyboardInterrupt:
         status.fail(128 + signal.SIGINT, "interrupted")

@@ -101,7 +101,7 @@ def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
     assert bitstream.read(Path("photo.irc").read_bytes()).header.temperature == 0.5
     assert api.calls[0] == {
         "quality": 75.0, "bpp": None, "size": None, "psnr": None,
-        "temperature": 0.5, "seed": 3, "stable": True, "extras": {}, "device": "cpu", "tile": None,
+        "temperature": 0.5, "seed": 3, "stable": True, "effort": 0, "extras": {}, "device": "cpu", "tile": None,
         "progress": None,
     }  # fmt: skip
     options = ["-f", "--temperature", "2", "--max-pixels", "99"]
@@ -110,6 +110,19 @@ def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
         "temperature": 2.0, "seed": None, "array": True, "depth": 8, "device": "auto", "max_pixels": 99,
         "region": None, "scale": 1, "salvage": False, "notes": [], "progress": None,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [
+    "encode -q 7 photo.png a.irc", "encode photo.png -q 7 a.irc", "encode photo.png a.irc -q 7", "encode photo.png -q 7 -- a.irc",
+])
+def test_options_may_stand_anywhere(api: FakeApi, folder: Path, line: str) -> None:
+    assert cli.main(line.split()) == 0
+    assert api.calls[0]["quality"] == 7 and Path("a.irc").exists()
+
+
+def test_one_name_too_many(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["encode", "photo.png", "-q", "7", "a.irc", "b.irc"]) == 2
+    assert "b.irc" in capsys.readouterr().err
 
 
 def test_output_mode(api: FakeApi, folder: Path) -> None:

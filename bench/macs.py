@@ -1,0 +1,75 @@
+"""Multiply-accumulates of one decoding, a pixel, counted where they happen.
+
+    python -m bench.macs PHOTO --quality 50
+
+Every convolution of a decode is counted: probability model, head, colour. The lifting steps of the wavelet are not
+convolutions; they are added by their number: four steps and a scaling a direction on 3 channels, with each level a
+quarter of the one before.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import codec
+from bench.images import read_image
+
+#: 3 colours, 2 directions, 4 lifting steps and 2 scalings for each pair of samples; levels
+WAVELET = 3 * 2 * 3 * (1 + 1 / 4 + 1 / 16 + 1 / 64)
+
+
+def part() -> str:
+    """Which package the running convolution belongs to."""
+    names = [frame.filename for frame in traceback.extract_stack()]
+    for name in reversed(names):
+        for found, ending in (("head", "codec/head.py"), ("probability model", "entropy/integer.py"),
+                              ("transform", "codec/transform.py")):
+            if name.endswith(ending):
+                return found
+    return "other"
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Counts the multiply-accumulates of all convolutions within, by part."""
+    counts: Counter[str] = Counter()
+    original = torch.nn.functional.conv2d
+
+    def conv2d(x: torch.Tensor, weight: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        out = original(x, weight, *rest, **more)
+        counts[part()] += out[0, 0].numel() * weight.numel() * len(out)
+        return out
+    torch.nn.functional.conv2d = conv2d  # type: ignore[assignment]
+    try:
+        yield counts
+    finally:
+        torch.nn.functional.conv2d = original
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.macs", description=__doc__.split("\n")[0])
+    parser.add_argument("photo", type=Path)
+    parser.add_argument("--quality", type=float, default=50)
+    a = parser.parse_args(argv)
+    pixels = read_image(a.photo)
+    data = codec.encode(pixels, a.quality)
+    with counted() as counts:
+        codec.decode(data)
+    area = pixels.shape[0] * pixels.shape[1]
+    counts["wavelet"] += round(WAVELET * area)
+    for name, count in sorted(counts.items()):
+        print(f"{name:18} {count / area / 1000:8.2f} kMAC/pixel")
+    print(f"{'decode':18} {sum(counts.values()) / area / 1000:8.2f} kMAC/pixel")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
