@@ -17,16 +17,19 @@ from bench.limits import hold
 from bench.metrics import Image8
 from bench.pool import Failure, describe_error
 
-__all__ = ["Finished", "Worker", "run_process"]
+__all__ = ["CLOCKS", "Finished", "Worker", "run_process"]
+
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+"""Seconds as they pass, or those that a process spent on processors, all its threads together."""
 
 
 class Worker:
-    """A codec in a process of its own that keeps one picture and its file."""
+    """A codec in a process of its own that keeps one picture and its file; `clock` is one of `CLOCKS`."""
 
-    def __init__(self, codec: str, threads: int, memory: int) -> None:
+    def __init__(self, codec: str, threads: int, memory: int, clock: str = "wall") -> None:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, CODECS[codec], threads, memory)
+        arguments = (theirs, CODECS[codec], threads, memory, clock)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -34,7 +37,7 @@ class Worker:
     def ask(self, what: str, argument: Any = None, timeout: float | None = None) -> Any:
         """Return the reply; a `Failure` if the codec raised, died, or took longer than `timeout` seconds.
 
-        After a failure of time or life the worker is gone.
+        The timeout is of the wall's clock. After a failure of time or life the worker is gone.
         """
         try:
             self._connection.send((what, argument))
@@ -53,9 +56,10 @@ class Worker:
         self._connection.close()
 
 
-def _serve(connection: Connection, opener: Any, threads: int, memory: int) -> None:
+def _serve(connection: Connection, opener: Any, threads: int, memory: int, clock: str) -> None:
     """Answer: open -> version, settings; image; encode setting -> seconds, bytes counted; decode -> seconds."""
     codec: Any = None
+    now = CLOCKS[clock]
     image: Image8 | None = None
     data = b""
     while True:
@@ -72,13 +76,13 @@ def _serve(connection: Connection, opener: Any, threads: int, memory: int) -> No
             elif what == "image":
                 image = argument
             else:
-                start = time.perf_counter()
+                start = now()
                 if what == "encode":
                     data = codec.encode(image, argument)
-                    reply = time.perf_counter() - start, codec.rate_bytes(data)
+                    reply = now() - start, codec.rate_bytes(data)
                 else:
                     codec.decode(data)
-                    reply = time.perf_counter() - start
+                    reply = now() - start
         except KeyboardInterrupt:
             return
         except BaseException as error:  # a panic of a codec written in Rust is no Exception
@@ -87,14 +91,17 @@ def _serve(connection: Connection, opener: Any, threads: int, memory: int) -> No
 
 
 class Finished(NamedTuple):
-    """A whole process: seconds from its start to its end, and its largest resident memory in bytes."""
+    """A whole process: seconds by the clock, and its largest resident memory in bytes."""
 
     seconds: float
     peak: int
 
 
-def run_process(arguments: list[str], timeout: float) -> Finished | Failure:
-    """Run `python -m bench.once` with arguments, and return what the system says of it."""
+def run_process(arguments: list[str], timeout: float, clock: str = "wall") -> Finished | Failure:
+    """Run `python -m bench.once` with arguments, and return what the system says of it.
+
+    It fails beyond `timeout` seconds of the wall's clock, whatever clock it is timed by.
+    """
     environment = dict(os.environ)
     # the same packages, wherever this process found them
     root = str(Path(bench.__file__).parents[1])
@@ -117,7 +124,7 @@ def run_process(arguments: list[str], timeout: float) -> Finished | Failure:
         _, status, usage = os.wait4(process.pid, 0)
     finally:
         timer.cancel()
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start if clock == "wall" else usage.ru_utime + usage.ru_stime
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stderr.close()
     if late.is_set():
