@@ -38,6 +38,8 @@ def draw_speed(documents: Sequence[Mapping[str, Any]], out: Path, *, title: str 
                 x, y = zip(*lines[codec], strict=True) if lines[codec] else ((), ())
                 axes.plot(x, y, color=colour, linewidth=2.0, marker=marker, markersize=4)
             axes.set(xscale="log", yscale="log", ylabel=label)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter("{x:g}")
             dress(axes, "")
         all_axes[-1].set_xlabel("megapixels")
         for axes, (_, lines) in zip(all_axes, panels, strict=True):
