@@ -286,6 +286,15 @@ def test_lossless_makes_no_point():
     assert "ms-ssim-rgb" not in results
 
 
+def test_a_metric_that_some_images_are_too_small_for(folder, out, capsys):
+    Image.fromarray(picture(4)[:7]).save(folder / "low.png")
+    assert main(["rd", str(folder), "--codecs", "jpeg,webp", *SETTINGS, "--no-ms-ssim", "--out", str(out)]) == 0
+    for curve in json.loads(out.read_text())["curves"]:
+        assert curve["left_out"] == {"ssimulacra2": "not measured on low.png"}
+        assert "ssimulacra2" not in curve["results"]
+    assert "left out of jpeg, webp: ssimulacra2 (not measured on low.png)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("extra", "why"),
     [
