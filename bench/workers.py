@@ -1,7 +1,6 @@
 """Codecs in processes that wait to be asked, so that several can be timed in turn."""
 
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -98,7 +97,7 @@ class Finished(NamedTuple):
 
 
 def run_process(arguments: list[str], timeout: float, clock: str = "wall") -> Finished | Failure:
-    """Run `python -m bench.once` with arguments, and return what the system says of it.
+    """Run `python -m bench.once` with arguments, and return its time and what it says of its memory.
 
     It fails beyond `timeout` seconds of the wall's clock, whatever clock it is timed by.
     """
@@ -108,8 +107,9 @@ def run_process(arguments: list[str], timeout: float, clock: str = "wall") -> Fi
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.once", *arguments], stderr=subprocess.PIPE, text=True, env=environment
-    )
+        [sys.executable, "-m", "bench.once", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    )  # fmt: skip
     late = threading.Event()
 
     def stop() -> None:
@@ -119,25 +119,18 @@ def run_process(arguments: list[str], timeout: float, clock: str = "wall") -> Fi
     timer = threading.Timer(timeout, stop)
     timer.start()
     try:
-        assert process.stderr is not None
-        said = process.stderr.read()
+        assert process.stdout is not None
+        said = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
     finally:
         timer.cancel()
     seconds = time.perf_counter() - start if clock == "wall" else usage.ru_utime + usage.ru_stime
     process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
+    process.stdout.close()
     if late.is_set():
         return Failure(f"took longer than {timeout:g} s")
-    if process.returncode:
-        last = said.strip().splitlines()[-1] if said.strip() else _meaning(process.returncode)
-        return Failure(last)
-    return Finished(seconds, _bytes(usage))
-
-
-def _bytes(usage: resource.struct_rusage) -> int:
-    # kilobytes, save for macOS
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    last = said.strip().splitlines()[-1] if said.strip() else _meaning(process.returncode)
+    return Failure(last) if process.returncode else Finished(seconds, int(last))
 
 
 def _meaning(code: int) -> str:

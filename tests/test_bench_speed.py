@@ -156,6 +156,13 @@ def test_processes_that_fail(tmp_path):
     assert run_process(["jpeg", "encode", "50", "a", "b"], 0.01) == Failure("took longer than 0.01 s")
 
 
+def test_memory_is_that_of_the_process_alone(folder, tmp_path):
+    """It does not count what the process that started it holds."""
+    held = np.ones(400_000_000, np.uint8)
+    finished = run_process(["jpeg", "encode", "50", str(folder / "0.png"), str(tmp_path / "x")], 60)
+    assert 10e6 < finished.peak < held.size
+
+
 def test_a_worker_goes_on_after_an_error():
     worker = Worker("jpeg", 1, 0)
     try:
