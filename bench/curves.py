@@ -19,6 +19,7 @@ __all__ = [
     "load_kind",
     "load_measured",
     "load_published",
+    "other_images",
 ]
 
 KODAK = tuple(f"kodim{number:02}" for number in range(1, 25))
@@ -160,3 +161,9 @@ def _curve(
         source,
         images,
     )
+
+
+def other_images(one: Curve, other: Curve) -> bool:
+    """Return whether two curves are known to be of different images, by their files' names."""
+    stems = [{Path(name).stem.lower() for name in each.images} for each in (one, other)]
+    return all(stems) and stems[0] != stems[1]

@@ -91,26 +91,32 @@ def dress(axes: Any, title: str) -> None:
         axes.set_title(title)
 
 
-def label_ends(figure: Figure, axes: Any, ends: Sequence[tuple[float, float]], labels: Sequence[str]) -> None:
-    """Write a label beside the end of each line, apart from each other, in the line's colour."""
+def label_ends(
+    figure: Figure,
+    axes: Any,
+    ends: Sequence[tuple[float, float]],
+    labels: Sequence[str],
+    colours: Sequence[str] | None = None,
+) -> None:
+    """Write a label beside the end of each line, apart from each other, in the line's colour (default: in order)."""
     figure.draw_without_rendering()  # fixes the limits that the labels are placed by
-    low, high = axes.get_ylim()
-    line = 1.25 * _LABEL_POINTS * figure.dpi / 72
-    gap = line / axes.get_window_extent().height * (high - low)
-    heights = spread([height for _, height in ends], gap)
-    right = max(at for at, _ in ends)
-    for index, (label, end, height) in enumerate(zip(labels, ends, heights, strict=True)):
+    # in fractions of the axes' height, which logarithmic axes have, too
+    places = axes.transAxes.inverted().transform(axes.transData.transform(ends))
+    gap = 1.25 * _LABEL_POINTS * figure.dpi / 72 / axes.get_window_extent().height
+    heights = spread([height for _, height in places], gap)
+    colours = colours or [style(index)[0] for index in range(len(ends))]
+    for label, end, height, colour in zip(labels, ends, heights, colours, strict=True):
         axes.annotate(
             label,
             xy=end,
-            xytext=(1.03 * right, height),
-            color=style(index)[0],
+            xytext=(1.01, height),
+            textcoords="axes fraction",
+            color=colour,
             fontsize=_LABEL_POINTS,
             verticalalignment="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": style(index)[0], "linewidth": 0.6, "linestyle": ":"},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "linestyle": ":"},
         )
-    axes.set_ylim(min(low, min(heights) - gap), max(high, max(heights) + gap))
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:

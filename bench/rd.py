@@ -114,6 +114,12 @@ def measure(
                 saved = time.monotonic()
     finally:
         save()
+    left_out: dict[str, list[str]] = {}
+    for codec in codecs:
+        for what, why in stored[codec.name]["left_out"].items():
+            left_out.setdefault(f"{what} ({why})", []).append(codec.name)
+    for what, names_of_curves in left_out.items():
+        report(f"left out of {', '.join(names_of_curves)}: {what}")
     return outcome
 
 
@@ -138,7 +144,12 @@ def averages(
     }
     keys = list(_REQUIRED)
     rows_of_whole = [row for found in whole.values() for row in found.values()]
-    keys += [key for key in _OPTIONAL if whole and all(row.get(key) is not None for row in rows_of_whole)]
+    for key in _OPTIONAL:
+        lacking = sorted({row["image"] for row in rows_of_whole if row.get(key) is None})
+        if not lacking:
+            keys.append(key)
+        elif len(lacking) < len(whole):
+            left_out[key] = f"not measured on {lacking[0]}" + (f" and {len(lacking) - 1} more" if lacking[1:] else "")
     points: list[dict[str, float]] = []
     for setting in settings if whole else []:
         here = [found[setting] for found in whole.values()]

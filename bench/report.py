@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.bdrate import bd_rate
 from bench.codecs import Codec
-from bench.curves import Curve, find_curve, load_document, load_kind, load_measured, load_published
+from bench.curves import Curve, find_curve, load_document, load_kind, load_measured, load_published, other_images
 from bench.errors import BenchError, NotComparable
 from bench.folder import Outcome, Report, readable, results
 from bench.generations import load_generations
@@ -126,16 +126,19 @@ def _bdrates(curves: Sequence[Curve], anchor: Curve, band: tuple[float, float]) 
     rows: list[dict[str, Any]] = []
     for curve in curves:
         row: dict[str, Any] = {"name": f"{curve.label} (published)" if curve.published else curve.label}
+        notes: list[str] = []
         try:
             common = bd_rate(anchor.bpp, anchor.psnr, curve.bpp, curve.psnr)
             row |= {"common": common.percent, "over": f"{common.low:.1f}–{common.high:.1f} dB"}
             inside = bd_rate(anchor.bpp, anchor.psnr, curve.bpp, curve.psnr, band)
             row["band"] = inside.percent
             if (inside.low, inside.high) != band:
-                row["note"] = f"band: {inside.low:.1f}–{inside.high:.1f} dB only"
+                notes.append(f"band: {inside.low:.1f}–{inside.high:.1f} dB only")
         except NotComparable as error:
-            row["note"] = str(error)
-        rows.append(row)
+            notes.append(str(error))
+        if other_images(anchor, curve):
+            notes.append("not of the same images")
+        rows.append(row | {"note": "; ".join(notes)})
     whose = "published" if anchor.published else "measured"
     return {
         "rows": rows,

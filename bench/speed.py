@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ Row = dict[str, Any]
 
 KINDS = ("encode", "decode", "process_encode", "process_decode")
 _TINY = 64
+_PATIENCE = 5  # by the processor's clock a call may wait for other work
 
 
 def mosaic(photos: Sequence[Image8], megapixels: float) -> Image8:
@@ -62,6 +64,8 @@ def measure_speed(
     bpp: float,
     limit: float,
     memory: int,
+    budget: float = math.inf,
+    clock: str = "wall",
     processes: bool = True,
     missing: Mapping[str, str] | None = None,
     command: str = "",
@@ -71,7 +75,10 @@ def measure_speed(
 
     Every codec has a process; they take turns, so that a slow minute of the machine is everybody's. A codec
     whose setting is not given takes the one of its own that comes nearest to `bpp`. What takes longer than
-    `limit` seconds, or more than `memory` bytes, is recorded as such, and larger sizes are not tried.
+    `limit` seconds, or more than `memory` bytes, is recorded as such, and larger sizes are not tried; nor is a
+    size tried at which a call would take longer than that by its time at the size before. A codec that has spent
+    `budget` seconds on a size is not asked again; if its first run did, that run counts. `clock` is one of
+    `workers.CLOCKS`.
     """
     outcome = Outcome()
     photos = [image for _, image in readable(list_images(folder), outcome, report)]
@@ -83,6 +90,7 @@ def measure_speed(
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
+        "clock": clock,
         "limit_seconds": limit,
         "limit_bytes": memory,
         "missing": dict(missing or {}),
@@ -91,21 +99,23 @@ def measure_speed(
     }
     write_json(out, document)
     sizes = sorted(megapixels)
+    patience = limit if clock == "wall" else _PATIENCE * limit
     total = len(threads) * len(sizes) * len(codecs)
     with tqdm(total=total, unit="cell", dynamic_ncols=True) as bar:
         for count in threads:
-            with _workers(codecs, count, memory) as workers:
-                chosen = _open(workers, settings, mosaic(photos, sizes[0]), bpp, limit)
+            with _workers(codecs, count, memory, clock) as workers:
+                chosen = _open(workers, settings, mosaic(photos, sizes[0]), bpp, patience)
                 stopped: dict[str, str] = {
                     name: setting.error for name, setting in chosen.items() if isinstance(setting, Failure)
                 }
                 for size in sizes:
                     image = mosaic(photos, size)
-                    rows = _measure_size(image, workers, chosen, stopped, repeats, limit)
+                    rows = _measure_size(image, workers, chosen, stopped, repeats, patience, budget)
                     for row in rows:
                         row |= {"threads": count, "megapixels": size}
                     if processes:
-                        _measure_processes(image, rows, repeats, limit, memory)
+                        _measure_processes(image, rows, repeats, patience, memory, budget, clock)
+                    stopped |= _too_slow_next(rows, sizes, size, limit)
                     for row in rows:
                         if "note" in row:
                             report(f"{row['codec']}, {size:g} MP, threads {count}: {row['note']}")
@@ -117,11 +127,11 @@ def measure_speed(
 
 
 @contextlib.contextmanager
-def _workers(codecs: Sequence[str], threads: int, memory: int) -> Iterator[dict[str, Worker]]:
+def _workers(codecs: Sequence[str], threads: int, memory: int, clock: str) -> Iterator[dict[str, Worker]]:
     workers: dict[str, Worker] = {}
     try:
         for name in codecs:
-            workers[name] = Worker(name, threads, memory)
+            workers[name] = Worker(name, threads, memory, clock)
         yield workers
     finally:
         for worker in workers.values():
@@ -161,6 +171,7 @@ def _measure_size(
     stopped: dict[str, str],
     repeats: int,
     limit: float,
+    budget: float,
 ) -> list[Row]:
     """Return a row for each codec; in process, in turn, after one run that is not counted."""
     height, width = image.shape[:2]
@@ -175,8 +186,7 @@ def _measure_size(
     spent = dict.fromkeys(rows, 0.0)
     for turn in range(repeats + 1):
         for name, row in rows.items():
-            # the first turn warms up; a slow codec is asked less often
-            if "note" in row or (turn > 1 and spent[name] > limit):
+            if "note" in row or spent[name] > budget:
                 continue
             encoded = workers[name].ask("encode", row["setting"], limit)
             decoded = encoded if isinstance(encoded, Failure) else workers[name].ask("decode", None, limit)
@@ -187,13 +197,28 @@ def _measure_size(
             seconds, row["bytes"] = encoded
             row["bpp"] = 8 * row["bytes"] / (width * height)
             spent[name] += seconds + decoded
-            if turn:
+            # the first turn warms up, unless there won't be another
+            if turn or spent[name] > budget:
                 row["encode"].append(seconds)
                 row["decode"].append(decoded)
     return list(rows.values())
 
 
-def _measure_processes(image: Image8, rows: Sequence[Row], repeats: int, limit: float, memory: int) -> None:
+def _too_slow_next(rows: Sequence[Row], sizes: Sequence[float], size: float, limit: float) -> dict[str, str]:
+    """Return, by codec, why the size after this one is not tried: times grow at least as pixels do."""
+    following = sizes[sizes.index(size) + 1 :]
+    growth = following[0] / size if following else 0.0
+    slowest = {row["codec"]: max(median(row["encode"]), median(row["decode"])) for row in rows if "note" not in row}
+    return {
+        name: f"would take {growth * seconds:.0f} s at {following[0]:g} MP by its time at {size:g} MP"
+        for name, seconds in slowest.items()
+        if growth * seconds > limit
+    }
+
+
+def _measure_processes(
+    image: Image8, rows: Sequence[Row], repeats: int, limit: float, memory: int, budget: float, clock: str
+) -> None:
     """Add times of whole processes, in turn, and their peak memory above that of a tiny picture."""
     with tempfile.TemporaryDirectory() as folder:
         for stem, pixels in (("image", image), ("tiny", image[:_TINY, :_TINY])):
@@ -202,15 +227,15 @@ def _measure_processes(image: Image8, rows: Sequence[Row], repeats: int, limit: 
         for turn in range(repeats + 1):
             for row in rows:
                 # the first turn is the tiny picture; it also warms up
-                if "note" in row or (turn > 1 and spent[row["codec"]] > limit):
+                if "note" in row or (turn > 1 and spent[row["codec"]] > budget):
                     continue
                 for kind in ("encode", "decode"):
-                    finished = _run_once(row, kind, Path(folder), "image" if turn else "tiny", limit, memory)
+                    finished = _run_once(row, kind, Path(folder), "image" if turn else "tiny", limit, memory, clock)
                     if isinstance(finished, Failure):
                         row["note"] = f"as a process: {finished.error}"
                         break
-                    spent[row["codec"]] += finished.seconds
                     if turn:
+                        spent[row["codec"]] += finished.seconds
                         row.setdefault(f"process_{kind}", []).append(finished.seconds)
                         row[f"peak_{kind}"] = max(finished.peak, row.get(f"peak_{kind}", 0))
                     else:
@@ -222,10 +247,12 @@ def _measure_processes(image: Image8, rows: Sequence[Row], repeats: int, limit: 
                 row[f"bytes_per_pixel_{kind}"] = above / (row["width"] * row["height"])
 
 
-def _run_once(row: Row, kind: str, folder: Path, stem: str, limit: float, memory: int) -> Finished | Failure:
+def _run_once(
+    row: Row, kind: str, folder: Path, stem: str, limit: float, memory: int, clock: str
+) -> Finished | Failure:
     picture, coded, decoded = folder / f"{stem}.ppm", folder / f"{row['codec']}.{stem}", folder / "decoded.ppm"
     arguments = ["encode", f"{row['setting']:g}", str(picture), str(coded)]
     if kind == "decode":
         arguments = ["decode", "-", str(coded), str(decoded)]
     common = ["--threads", str(row["threads"]), "--memory", str(memory)]
-    return run_process([row["codec"], *arguments, *common], limit)
+    return run_process([row["codec"], *arguments, *common], limit, clock)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
 from torch import Tensor
 from torch.nn import functional
 
@@ -67,10 +68,13 @@ def _xyb(linear: Tensor) -> Tensor:
 
 
 def _blur(planes: Tensor) -> Tensor:
-    taps = torch.exp(-(torch.arange(-5, 6, dtype=planes.dtype) ** 2) / (2 * 1.5**2))
+    taps = np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2))
     taps /= taps.sum()
-    rows = functional.conv2d(planes[:, None], taps[None, None, None], padding=(0, 5))
-    return functional.conv2d(rows, taps[None, None, :, None], padding=(5, 0))[:, 0]
+    # SciPy, since torch convolves doubles 13 times as slowly
+    result = planes.numpy()
+    for axis in (1, 2):
+        result = correlate1d(result, taps, axis=axis, mode="constant")
+    return torch.from_numpy(result)
 
 
 def _features(a: Tensor, b: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Codecs in processes that wait to be asked, so that several can be timed in turn."""
 
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -17,16 +16,19 @@ from bench.limits import hold
 from bench.metrics import Image8
 from bench.pool import Failure, describe_error
 
-__all__ = ["Finished", "Worker", "run_process"]
+__all__ = ["CLOCKS", "Finished", "Worker", "run_process"]
+
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+"""Seconds as they pass, or those that a process spent on processors, all its threads together."""
 
 
 class Worker:
-    """A codec in a process of its own that keeps one picture and its file."""
+    """A codec in a process of its own that keeps one picture and its file; `clock` is one of `CLOCKS`."""
 
-    def __init__(self, codec: str, threads: int, memory: int) -> None:
+    def __init__(self, codec: str, threads: int, memory: int, clock: str = "wall") -> None:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, CODECS[codec], threads, memory)
+        arguments = (theirs, CODECS[codec], threads, memory, clock)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -34,7 +36,7 @@ class Worker:
     def ask(self, what: str, argument: Any = None, timeout: float | None = None) -> Any:
         """Return the reply; a `Failure` if the codec raised, died, or took longer than `timeout` seconds.
 
-        After a failure of time or life the worker is gone.
+        The timeout is of the wall's clock. After a failure of time or life the worker is gone.
         """
         try:
             self._connection.send((what, argument))
@@ -53,9 +55,10 @@ class Worker:
         self._connection.close()
 
 
-def _serve(connection: Connection, opener: Any, threads: int, memory: int) -> None:
+def _serve(connection: Connection, opener: Any, threads: int, memory: int, clock: str) -> None:
     """Answer: open -> version, settings; image; encode setting -> seconds, bytes counted; decode -> seconds."""
     codec: Any = None
+    now = CLOCKS[clock]
     image: Image8 | None = None
     data = b""
     while True:
@@ -72,13 +75,13 @@ def _serve(connection: Connection, opener: Any, threads: int, memory: int) -> No
             elif what == "image":
                 image = argument
             else:
-                start = time.perf_counter()
+                start = now()
                 if what == "encode":
                     data = codec.encode(image, argument)
-                    reply = time.perf_counter() - start, codec.rate_bytes(data)
+                    reply = now() - start, codec.rate_bytes(data)
                 else:
                     codec.decode(data)
-                    reply = time.perf_counter() - start
+                    reply = now() - start
         except KeyboardInterrupt:
             return
         except BaseException as error:  # a panic of a codec written in Rust is no Exception
@@ -87,22 +90,26 @@ def _serve(connection: Connection, opener: Any, threads: int, memory: int) -> No
 
 
 class Finished(NamedTuple):
-    """A whole process: seconds from its start to its end, and its largest resident memory in bytes."""
+    """A whole process: seconds by the clock, and its largest resident memory in bytes."""
 
     seconds: float
     peak: int
 
 
-def run_process(arguments: list[str], timeout: float) -> Finished | Failure:
-    """Run `python -m bench.once` with arguments, and return what the system says of it."""
+def run_process(arguments: list[str], timeout: float, clock: str = "wall") -> Finished | Failure:
+    """Run `python -m bench.once` with arguments, and return its time and what it says of its memory.
+
+    It fails beyond `timeout` seconds of the wall's clock, whatever clock it is timed by.
+    """
     environment = dict(os.environ)
     # the same packages, wherever this process found them
     root = str(Path(bench.__file__).parents[1])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.once", *arguments], stderr=subprocess.PIPE, text=True, env=environment
-    )
+        [sys.executable, "-m", "bench.once", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    )  # fmt: skip
     late = threading.Event()
 
     def stop() -> None:
@@ -112,25 +119,18 @@ def run_process(arguments: list[str], timeout: float) -> Finished | Failure:
     timer = threading.Timer(timeout, stop)
     timer.start()
     try:
-        assert process.stderr is not None
-        said = process.stderr.read()
+        assert process.stdout is not None
+        said = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
     finally:
         timer.cancel()
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - start if clock == "wall" else usage.ru_utime + usage.ru_stime
     process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
+    process.stdout.close()
     if late.is_set():
         return Failure(f"took longer than {timeout:g} s")
-    if process.returncode:
-        last = said.strip().splitlines()[-1] if said.strip() else _meaning(process.returncode)
-        return Failure(last)
-    return Finished(seconds, _bytes(usage))
-
-
-def _bytes(usage: resource.struct_rusage) -> int:
-    # kilobytes, save for macOS
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    last = said.strip().splitlines()[-1] if said.strip() else _meaning(process.returncode)
+    return Failure(last) if process.returncode else Finished(seconds, int(last))
 
 
 def _meaning(code: int) -> str:

@@ -286,6 +286,15 @@ def test_lossless_makes_no_point():
     assert "ms-ssim-rgb" not in results
 
 
+def test_a_metric_that_some_images_are_too_small_for(folder, out, capsys):
+    Image.fromarray(picture(4)[:7]).save(folder / "low.png")
+    assert main(["rd", str(folder), "--codecs", "jpeg,webp", *SETTINGS, "--no-ms-ssim", "--out", str(out)]) == 0
+    for curve in json.loads(out.read_text())["curves"]:
+        assert curve["left_out"] == {"ssimulacra2": "not measured on low.png"}
+        assert "ssimulacra2" not in curve["results"]
+    assert "left out of jpeg, webp: ssimulacra2 (not measured on low.png)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("extra", "why"),
     [
@@ -548,6 +557,31 @@ def test_plot_of_generations(tmp_path, capsys):
         assert text in svg.read_text()
     assert main(["plot", str(path), "--published", "vtm", "--out", str(svg)]) == 2
     assert "drawn apart" in capsys.readouterr().err
+
+
+def test_plot_of_speed(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    rows = [
+        {"codec": codec, "threads": threads, "width": 1000, "height": side, "encode": [0.2, 0.1, 0.3], "decode": [0.1],
+         "bytes_per_pixel_encode": memory, "bytes_per_pixel_decode": memory}
+        for codec, memory in (("ours", 40), ("theirs", -3))
+        for threads in (1, 2)
+        for side in (100, 1000)
+    ]  # fmt: skip
+    rows.append({"codec": "slow", "threads": 1, "width": 9, "height": 9, "note": "took longer"})
+    path, other, svg = tmp_path / "speed.json", tmp_path / "other.json", tmp_path / "x.svg"
+    write_json(path, {"name": "speed", "clock": "processor", "rows": rows})
+    assert main(["plot", str(path), "--out", str(svg)]) == 0
+    text = svg.read_text()
+    # memory of theirs is not above that of a tiny picture: no logarithm of it is drawn
+    assert (text.count(">ours<"), text.count(">theirs<"), text.count(">slow<")) == (3, 2, 0)
+    assert ">encode, processor seconds<" in text and ">1 thread<" in text
+    write_json(other, {"name": "speed", "clock": "wall", "rows": rows})
+    assert main(["plot", str(path), str(other), "--out", str(svg)]) == 2
+    assert "drawn apart" in capsys.readouterr().err
+    write_json(other, {"name": "speed", "clock": "wall", "rows": rows[-1:]})
+    assert main(["plot", str(other), "--out", str(svg)]) == 2
+    assert "no codec was timed" in capsys.readouterr().err
 
 
 def test_plots_that_cannot_be(tmp_path, capsys):

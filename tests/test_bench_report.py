@@ -18,6 +18,7 @@ from bench.images import write_json
 from bench.pictures import closest
 
 RATES = [0.2, 0.4, 0.8, 1.6]
+COMMAND = "irc-bench rd x" + 20 * " --settings 1,2,3"
 
 
 def results(folder):
@@ -29,7 +30,8 @@ def results(folder):
             "version": "1.0",
             "results": {"setting": [1, 2, 3, 4], "bpp": [factor * rate for rate in RATES], "psnr-rgb": [29, 32, 35, 38],
                         "ms-ssim-rgb": [0.9, 0.95, 0.98, 0.99]},
-            "runs": [{"command": "irc-bench rd x", "date": "2026-01-02T03:04:05", "machine": {"processor": "P", "cores": 2}}],
+            "images": ["a.png"],
+            "runs": [{"command": COMMAND, "date": "2026-01-02T03:04:05", "machine": {"processor": "P", "cores": 2}}],
         }
         for name, factor in (("ours", 0.8), ("theirs", 1.0))
     ]  # fmt: skip
@@ -70,6 +72,7 @@ def test_what_the_page_holds(page):
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page.read_text())[1])
     assert [curve["name"] for curve in data["curves"]] == ["ours", "theirs", "BPG 8b 444 x265 ycbcr"]
     assert data["bdrate"]["rows"][0]["band"] == pytest.approx(-20)
+    assert [row["note"] for row in data["bdrate"]["rows"]] == ["", "", "not of the same images"]
     assert data["curves"][0]["points"][0]["ms_ssim"] == pytest.approx(10)
     assert data["sources"][0]["description"] == "the codec </script> ours"
     assert [one["name"] for one in data["pictures"]] == ["a.png", "b.png"]
@@ -239,6 +242,8 @@ def test_on_a_phone(opened, scheme, tmp_path):
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         assert opened.execute_script("return document.documentElement.scrollWidth") == 390
+        assert [each.text for each in all_of(opened, "#sources pre")] == [COMMAND]
+        assert max(row.size["height"] for row in all_of(opened, "#sources tbody tr")) < 200
         opened.save_screenshot(str(tmp_path / "phone.png"))
         with Image.open(tmp_path / "phone.png") as shot:
             corner = shot.convert("L").getpixel((5, 5))

@@ -109,6 +109,32 @@ def test_what_is_too_slow_or_too_large_is_reported(folder, tmp_path, monkeypatch
     assert not any("note" in row for row in json.loads(out.read_text())["rows"] if row["codec"] == "jpeg")
 
 
+def test_a_slow_codec_is_asked_less_often(folder, tmp_path, monkeypatch, capsys):
+    """Its first run counts once the budget is spent, and a size is left out that would take too long."""
+    monkeypatch.setitem(CODECS, "avif", partial(Troubled, partial(time.sleep, 0.5)))
+    out = tmp_path / "speed.json"
+    command = ["speed", str(folder), "--codecs", "avif,jpeg", "--sizes", "0.01,0.02,0.2", "--repeats", "3", "--threads", "1"]
+    command += ["--no-processes", "--settings", "50", "--limit", "4", "--budget", "0.4", "--out", str(out)]
+    assert main(command) == 0
+    rows = json.loads(out.read_text())["rows"]
+    assert [len(row.get("encode", ())) for row in rows] == [3, 3, 1, 3, 0, 3]
+    assert rows[4]["note"].startswith("not tried: would take 5 s at 0.2 MP by its time at 0.02 MP")
+    assert "would take 5 s" in capsys.readouterr().out
+
+
+def test_the_clock_of_the_processor(folder, tmp_path, monkeypatch, capsys):
+    """It stands still while a codec waits."""
+    monkeypatch.setitem(CODECS, "avif", partial(Troubled, partial(time.sleep, 1)))
+    out = tmp_path / "speed.json"
+    command = ["speed", str(folder), "--codecs", "avif", "--sizes", "0.02", "--repeats", "1", "--threads", "1"]
+    command += ["--no-processes", "--settings", "50", "--clock", "processor", "--out", str(out)]
+    assert main(command) == 0
+    document = json.loads(out.read_text())
+    assert document["clock"] == "processor"
+    assert max(document["rows"][0]["encode"]) < 1
+    assert "processor seconds: median" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("extra", "why"),
     [
@@ -128,6 +154,13 @@ def test_processes_that_fail(tmp_path):
     missing = run_process(["jpeg", "encode", "50", str(tmp_path / "no.png"), str(tmp_path / "x")], 60)
     assert isinstance(missing, Failure) and "no.png" in missing.error
     assert run_process(["jpeg", "encode", "50", "a", "b"], 0.01) == Failure("took longer than 0.01 s")
+
+
+def test_memory_is_that_of_the_process_alone(folder, tmp_path):
+    """It does not count what the process that started it holds."""
+    held = np.ones(400_000_000, np.uint8)
+    finished = run_process(["jpeg", "encode", "50", str(folder / "0.png"), str(tmp_path / "x")], 60)
+    assert 10e6 < finished.peak < held.size
 
 
 def test_a_worker_goes_on_after_an_error():

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.bdrate import BAND, bd_rate
 from bench.commands.common import EXIT_INCOMPLETE, add_published, say
-from bench.curves import Curve, find_curve, load_measured, load_published
+from bench.curves import find_curve, load_measured, load_published, other_images
 from bench.errors import NotComparable
 
 __all__ = ["add"]
@@ -61,15 +61,10 @@ def run(args: argparse.Namespace) -> int:
         if reasons:
             refused = True
             say(f"{curve.key}: refused: {'; '.join(dict.fromkeys(reasons))}")
-        _warn_of_other_images(anchor, curve)
+        if other_images(anchor, curve):
+            say(f"{curve.key}: beware: its {len(curve.images)} images are not the {len(anchor.images)} of {anchor.key}")
     return EXIT_INCOMPLETE if refused else 0
 
 
 def _print_row(cells: Sequence[str], markdown: bool) -> None:
     print(f"| {' | '.join(cells)} |" if markdown else f"{cells[0]:32}  {cells[1]:>25}  {cells[2]:>25}".rstrip())
-
-
-def _warn_of_other_images(anchor: Curve, curve: Curve) -> None:
-    stems = [{Path(name).stem.lower() for name in each.images} for each in (anchor, curve)]
-    if all(stems) and stems[0] != stems[1]:
-        say(f"{curve.key}: beware: its {len(stems[1])} images are not the {len(stems[0])} of {anchor.key}")

@@ -1,11 +1,11 @@
-"""``irc-bench plot``: curves, or generation loss, as PNG or SVG."""
+"""``irc-bench plot``: curves, generation loss, or speed, as PNG or SVG."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from bench.commands.common import add_published
-from bench.curves import find_curve, load_kind, load_measured, load_published
+from bench.curves import find_curve, load_json, load_kind, load_measured, load_published
 from bench.errors import BenchError
 from bench.generations import load_generations
 
@@ -14,8 +14,8 @@ __all__ = ["add"]
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("plot", help="draw curves or generations as PNG or SVG")
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="result of rd or of generations")
+    parser = commands.add_parser("plot", help="draw curves, generations or speed as PNG or SVG")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="results of rd, of generations or of speed")
     parser.add_argument("--out", type=Path, required=True, help="a .png or .svg file")
     parser.add_argument("--title", default="")
     parser.add_argument("--max-bpp", type=float, metavar="BPP", help="leave out higher rates")
@@ -28,12 +28,16 @@ def run(args: argparse.Namespace) -> int:
     # matplotlib is slow to import, and nothing else needs it
     from bench.plot import draw
     from bench.plot_generations import draw_generations
+    from bench.plot_speed import draw_speed
 
-    kinds = [load_kind(path) for path in args.files]
-    if "generations" in kinds:
-        if set(kinds) != {"generations"} or args.published:
-            raise BenchError("curves and generations are drawn apart")
+    kinds = {load_kind(path) for path in args.files}
+    if len(kinds) > 1 or (args.published and kinds - {"rd"}):
+        raise BenchError("curves, generations and speed are drawn apart")
+    if kinds == {"generations"}:
         draw_generations([load_generations(path) for path in args.files], args.out, title=args.title)
+        return 0
+    if kinds == {"speed"}:
+        draw_speed([load_json(path) for path in args.files], args.out, title=args.title)
         return 0
     published = load_published()
     curves = load_measured(args.files)

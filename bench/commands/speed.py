@@ -12,6 +12,7 @@ from bench.errors import BenchError
 from bench.limits import physical_memory
 from bench.pool import cores
 from bench.speed import KINDS, measure_speed
+from bench.workers import CLOCKS
 
 __all__ = ["add"]
 
@@ -51,6 +52,14 @@ def add(commands: Any) -> None:
         "--limit", type=float, default=60, metavar="S", help="give a codec up beyond S seconds a call (default: 60)"
     )
     parser.add_argument(
+        "--budget", type=float, default=60, metavar="S",
+        help="repeat a codec less often when it has spent S seconds on a size (default: 60)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall",
+        help="processor: the seconds of all threads, for a machine that does other work beside (default: wall)",
+    )  # fmt: skip
+    parser.add_argument(
         "--memory", type=float, default=round(0.6 * physical_memory() / 1e9, 1), metavar="GB",
         help="give a codec up beyond this memory (default: 60 %% of what there is)",
     )  # fmt: skip
@@ -82,19 +91,22 @@ def run(args: argparse.Namespace) -> int:
         bpp=args.bpp,
         limit=args.limit,
         memory=int(args.memory * 1e9),
+        budget=args.budget,
+        clock=args.clock,
         processes=not args.no_processes,
         missing=missing,
         command=args.command_line,
         report=say,
     )
-    _print(document["rows"])
+    _print(document)
     return conclude(outcome, asked_missing)
 
 
-def _print(rows: Sequence[Mapping[str, Any]]) -> None:
-    print("seconds: median (smallest-largest); memory: peak above that of a tiny picture, bytes a pixel")
+def _print(document: Mapping[str, Any]) -> None:
+    clock = "" if document["clock"] == "wall" else f"{document['clock']} "
+    print(f"{clock}seconds: median (smallest-largest); memory: peak above that of a tiny picture, bytes a pixel")
     print(f"{'codec':32} {'threads':>7} {'MP':>5} {'bpp':>5} " + " ".join(f"{kind:>22}" for kind in KINDS) + "  memory")
-    for row in rows:
+    for row in document["rows"]:
         start = f"{row['codec']:32} {row['threads']:7} {row['megapixels']:5g}"
         if "note" in row:
             print(f"{start}  {row['note']}")

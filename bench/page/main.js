@@ -84,6 +84,10 @@ if (data.speed.length) {
 }
 
 if (data.sources.length) {
-  fillTable(section("sources").querySelector("table"), ["curve", "what", "version or source", "command", "date", "machine"],
-    data.sources.map((row) => [row.name, row.description, row.version, row.command, row.date, row.machine]));
+  const box = section("sources");
+  fillTable(box.querySelector("table"), ["curve", "what", "version or source", "date", "machine"],
+    data.sources.map((row) => [row.name, row.description, row.version, row.date, row.machine]));
+  // below the table: in a cell of it they would make every row as high as a phone
+  const commands = new Set(data.sources.map((row) => row.command).filter(Boolean));
+  box.append(...[...commands].map((text) => Object.assign(document.createElement("pre"), { textContent: text })));
 }

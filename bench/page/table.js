@@ -30,7 +30,7 @@ function fillTable(table, headings, rows) {
       };
       fill([...rows].sort(order));
     });
-    if (rows.some((row) => typeof row[column] === "string" && row[column].length > 14)) field.className = "word";
+    if (rows.some((row) => typeof row[column] === "string")) field.className = "word"; // as its cells
     field.append(button);
     head.append(field);
   });
