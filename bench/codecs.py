@@ -97,9 +97,20 @@ class StableIrcCodec(IrcCodec):
     options = {"stable": True}
 
 
+class SearchingIrcCodec(IrcCodec):
+    """This project's codec with a search at encode time."""
+
+    def __init__(self, effort: int):
+        self.name = f"irc-effort-{effort}"
+        self.description = f"irc with effort={effort}, a search for a better latent; the setting is its quality"
+        self.options = {"effort": effort}
+        super().__init__()
+
+
 CODECS: Mapping[str, Callable[[], Codec]] = {
     "irc": IrcCodec,
     "irc-stable": StableIrcCodec,
+    **{f"irc-effort-{n}": partial(SearchingIrcCodec, n) for n in range(1, 10)},
     "jpeg": pillow_codecs.jpeg,
     "jpeg2000": pillow_codecs.jpeg2000,
     "webp": pillow_codecs.webp,
@@ -112,7 +123,7 @@ CODECS: Mapping[str, Callable[[], Codec]] = {
 }
 """How each codec is made, by its name; every value can be pickled."""
 
-DEFAULT = tuple(name for name in CODECS if name != "irc-stable" and not name.endswith("-untrained"))
+DEFAULT = tuple(name for name in CODECS if not name.startswith("irc-") and not name.endswith("-untrained"))
 """The codecs of a rate-distortion run unless others are asked for."""
 
 

@@ -20,7 +20,7 @@ def grid(codec: Codec) -> list[float]:
     low, high = min(codec.settings), max(codec.settings)
     if all(1 <= setting <= 9 for setting in codec.settings):  # a network each
         return sorted(codec.settings)
-    step = 0.25 if codec.name in ("irc", "irc-stable", "jpeg2000") else 1
+    step = 0.25 if codec.name.startswith(("irc", "jpeg2000")) else 1
     return [float(setting) for setting in np.arange(low, high + step / 2, step)]
 
 

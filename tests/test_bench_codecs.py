@@ -191,7 +191,7 @@ def test_missing_codecs_are_named(monkeypatch):
 def test_irc_names_its_weights_or_is_missing(monkeypatch):
     """The adapter alone: what the codec does has its own tests."""
     fake = types.ModuleType("codec")
-    fake.encode = lambda image, quality, stable=False: bytes([int(quality) + stable]) + image.tobytes()
+    fake.encode = lambda image, quality, stable=False, effort=0: bytes([int(quality) + stable + effort]) + image.tobytes()
     fake.decode = lambda data, array: np.frombuffer(data[1:], np.uint8).reshape(-1, 64, 3)
     fake.info = lambda data: {"weights": "0123abcd", "checksum": f"{data[0]:08x}"}
     monkeypatch.setitem(sys.modules, "codec", fake)
@@ -203,6 +203,7 @@ def test_irc_names_its_weights_or_is_missing(monkeypatch):
     assert codec.rate_bytes(data) == len(data)
     assert codec.latent(data) == "00000007"
     assert open_codec("irc-stable").encode(image, 7)[0] == 8
+    assert open_codec("irc-effort-5").encode(image, 7)[0] == 12 and open_codec("irc-effort-5").name == "irc-effort-5"
 
     def no_weights(image, quality):
         raise FileNotFoundError("no weights")
