@@ -89,7 +89,7 @@ def test_closest_file():
     assert len(data) == sizes[setting] <= wanted
     assert setting == 95 or sizes[setting + 1] > wanted
     assert closest(jpeg, image, 10)[0] == 5  # the smallest there is
-    assert version_of(jpeg, image, 10)["caption"].endswith("dB (its smallest file, more than the others')")
+    assert version_of(jpeg, image, 10)["caption"].endswith("dB (its smallest file, beyond the bytes asked for)")
     assert version_of(jpeg, image, wanted)["caption"].endswith("dB")
     j2k = open_codec("jpeg2000")  # its setting runs the other way
     assert len(closest(j2k, image, 3000)[1]) <= 3000
