@@ -49,6 +49,8 @@ def version_of(codec: Codec, image: Image8, size: int) -> dict[str, Any]:
     count = codec.rate_bytes(data)
     bpp = 8 * count / (image.shape[0] * image.shape[1])
     caption = f"{codec.name} {setting:g}: {count:,} bytes, {bpp:.3f} bpp, {psnr(image, decoded):.2f} dB"
+    if count > size:
+        caption += " (its smallest file, beyond the bytes asked for)"
     return {"name": codec.name, "caption": caption, "bytes": count, "uri": data_uri(decoded)}
 
 

@@ -15,7 +15,7 @@ from test_bench_cli import generations_document
 from bench.cli import main
 from bench.codecs import open_codec
 from bench.images import write_json
-from bench.pictures import closest
+from bench.pictures import closest, version_of
 
 RATES = [0.2, 0.4, 0.8, 1.6]
 COMMAND = "irc-bench rd x" + 20 * " --settings 1,2,3"
@@ -89,6 +89,8 @@ def test_closest_file():
     assert len(data) == sizes[setting] <= wanted
     assert setting == 95 or sizes[setting + 1] > wanted
     assert closest(jpeg, image, 10)[0] == 5  # the smallest there is
+    assert version_of(jpeg, image, 10)["caption"].endswith("dB (its smallest file, beyond the bytes asked for)")
+    assert version_of(jpeg, image, wanted)["caption"].endswith("dB")
     j2k = open_codec("jpeg2000")  # its setting runs the other way
     assert len(closest(j2k, image, 3000)[1]) <= 3000
 
