@@ -7,18 +7,20 @@ from typing import Any
 
 DELAY = 2.0  #: seconds after which it shows
 
+SHOWN = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
+
 _bar: Any = None  # tqdm's, imported only where somebody watches
 
 
 def reporter(what: str) -> Callable[[int, int], None] | None:
-    """A function to call with (pieces done, pieces in all), or None where nobody watches. The clock starts here."""
+    """A function to call with (work done, work in all), or None where nobody watches. The clock starts here."""
     global _bar
     if not sys.stderr.isatty():
         return None
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     close()
-    bar = _bar = tqdm(desc=what, total=1, delay=DELAY, leave=False, unit="tile")
+    bar = _bar = tqdm(desc=what, total=1, delay=DELAY, leave=False, bar_format=SHOWN, smoothing=0)
 
     def report(done: int, total: int) -> None:
         bar.total = total

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,14 +14,12 @@ from codec import bitstream, grid, windows
 from codec.errors import DamagedError
 from codec.kinds import Pixels
 from entropy.coder import CorruptStream
-from entropy.integer import Latent
+from entropy.integer import Latent, Report
 
 if TYPE_CHECKING:
     from codec.api import _Session
 
 KEEP = 256 << 20  #: bytes of bands that are kept when a picture is coded several times; others are computed again
-
-Progress = Callable[[int, int], None]  #: (pieces done, pieces in all)
 
 
 def checksum(latent: Latent) -> int:
@@ -54,6 +52,7 @@ class Source:
         height, width = pixels.shape[:2]
         self.tiles = grid.tiles(height, width, tile_size)
         self._kept: dict[int, list[Tensor]] = {}
+        self.report: Report | None = None  #: of what is done within a tile
 
     def _bands(self, number: int) -> list[Tensor]:
         found = self._kept.get(number)
@@ -66,7 +65,8 @@ class Source:
 
     def tile(self, number: int, quality: int) -> Coded:
         """Code one tile."""
-        stream, held = self.session.prior.encode(self.session.quantise(self._bands(number), quality), quality)
+        rounded = self.session.quantise(self._bands(number), quality)
+        stream, held = self.session.prior.encode(rounded, quality, self.report)
         return Coded(stream, windows.compact(held), checksum(held))
 
     def code(self, quality: int) -> Iterator[Coded]:
@@ -82,6 +82,7 @@ class Reader:
     def __init__(self, session: _Session, file: bitstream.File):
         self.session, self.file, h = session, file, file.header
         self.tiles = grid.tiles(h.height, h.width, h.tile_size)
+        self.report: Report | None = None  #: of what is done within a tile
 
     def name(self, number: int) -> str:
         """What messages call a tile; nothing for the only one."""
@@ -93,7 +94,7 @@ class Reader:
         tile = self.tiles[number]
         try:
             latent = self.session.prior.decode(self.file.tiles[number], self.file.header.quality_code, tile.height,
-                                               tile.width, levels)
+                                               tile.width, levels, self.report)
         except CorruptStream as error:
             raise DamagedError(f"{where}{error}") from error
         known = self.file.checksums  # none where a damaged index held them

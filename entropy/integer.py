@@ -8,6 +8,8 @@ folded into the weights. Activations are in units of 1/64, outputs of 1/256.
 from __future__ import annotations
 
 import copy
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +28,8 @@ QUALITY_UNITS = 25600  #: a quality 0..100 in 1/256
 COARSE = 1 << 16       #: unit of parameters that are interpolated between qualities
 CLIP = 32767           #: coefficients and side values are clipped to this by the encoder
 FEATURE_RANGE = LARGEST
+
+Report = Callable[[float], None]  #: told what share of a latent has been coded since the last call; 1 in all
 
 
 class NotExact(ValueError):
@@ -190,18 +194,19 @@ class IntegerPrior(nn.Module):
         """Which of the 39 band channels a quality (in 1/256) codes."""
         return interpolate(self.coded_from, quality) > 0
 
-    def encode(self, latent: Latent, quality: int) -> tuple[bytes, Latent]:
+    def encode(self, latent: Latent, quality: int, report: Report | None = None) -> tuple[bytes, Latent]:
         """The stream, and the latent that it holds: zero where nothing was coded."""
         writer = Encoder()
-        held = self._walk(writer, quality, latent.side.shape, latent)
+        held = self._walk(writer, quality, latent.side.shape, latent, report=report)
         return writer.bytes(), held
 
-    def decode(self, data: bytes, quality: int, height: int, width: int, levels: int = 4) -> Latent:
+    def decode(self, data: bytes, quality: int, height: int, width: int, levels: int = 4,
+               report: Report | None = None) -> Latent:
         """The latent of a picture whose padded sides are height, width (multiples of 32); CorruptStream.
 
         levels: 1..4, so many of the levels are decoded, coarse to fine, and returned.
         """
-        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels)
+        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels, report)
 
     def features(self, k: Tensor) -> Tensor:
         """asinh(k) in 1/64, by table."""
@@ -209,7 +214,7 @@ class IntegerPrior(nn.Module):
 
     @torch.no_grad()
     def _walk(self, coder: Coder, quality: int, side_shape: tuple[int, ...], given: Latent | None,
-              wanted: int = 4) -> Latent:
+              wanted: int = 4, report: Report | None = None) -> Latent:
         """Both directions: hand each step's tables to the coder, take the values, go on with them."""
         graph = self.graph
         channels, h, w = side_shape
@@ -234,15 +239,16 @@ class IntegerPrior(nn.Module):
             k = torch.zeros(1, *shape)
             known = torch.zeros(1, 2 * BANDS[i], *shape[1:]).contiguous(memory_format=torch.channels_last)
             self._level(coder, level, trunk, k, known, None if given is None else given.k[i],  # type: ignore[arg-type]
-                        coded[i], own[i], gain[i])
+                        coded[i], own[i], gain[i],
+                        report and functools.partial(report, 4 ** i / sum(len(PHASES) * 4 ** j for j in range(last + 1))))
             levels.append(k[0].numpy().astype(np.int32))
             if i < last:
                 parent = graph.down(i, trunk, known, bias[i + 1])
         return Latent(side, levels)
 
     def _level(self, coder: Coder, level: Level, trunk: Tensor, k: Tensor, known: Tensor, given: np.ndarray | None,
-               coded: np.ndarray, own: np.ndarray, gain: np.ndarray) -> None:
-        """The 8 steps of a level; fills k and its features."""
+               coded: np.ndarray, own: np.ndarray, gain: np.ndarray, stepped: Callable[[], None] | None) -> None:
+        """The 8 steps of a level; fills k and its features. `stepped` is called after each two."""
         # a band that this quality drops has the lowest scale: it is skipped
         own = np.where(coded, own, -(1 << 20))
         band = len(coded)
@@ -266,6 +272,8 @@ class IntegerPrior(nn.Module):
                 new = torch.from_numpy(values.astype(np.float32))
                 k[0, group, y::2, x::2] = new
                 known[0, [*group, *(m + band for m in group)], y::2, x::2] = signed_and_magnitude(self.features(new)[None])[0]
+            if stepped:
+                stepped()
 
     @staticmethod
     def _here(known: Tensor, channels: list[int], y: int, x: int) -> Tensor:

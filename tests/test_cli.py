@@ -484,5 +484,6 @@ def test_progress_is_for_terminals(
     for n in range(1, 4):
         time.sleep(0.15)  # tqdm does not draw more often than every 0.1 seconds
         report(n, 4)
-    assert "/4" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert " 75%" in shown and "00:00 left" in shown
     progress.close()

@@ -160,6 +160,32 @@ def test_progress(picture: Pixels, tiled: bytes) -> None:
         assert [c[0] for c in calls] == list(range(1, calls[0][1] + 1))
 
 
+def work(picture: Pixels, **options: object) -> tuple[bytes, list[int], int]:
+    """What encoding gives, and what it says of its progress, which must end where it said it would."""
+    calls: list[tuple[int, int]] = []
+    data = codec.encode(picture, progress=lambda *call: calls.append(call), **options)  # type: ignore[arg-type]
+    done, totals = [c[0] for c in calls], {c[1] for c in calls}
+    assert done == sorted(set(done)) and done[-1] == max(totals)
+    return data, done, len(totals)
+
+
+def test_progress_within_the_only_tile(picture: Pixels) -> None:
+    """Level by level and step by step, since the whole of 4 megapixels takes seconds."""
+    photo = np.ascontiguousarray(picture[:100, :150])
+    data, done, totals = work(photo)
+    assert done[-1] == 100 and len(done) >= 12 and max(np.diff(done)) <= 20 and totals == 1
+    for read in (codec.decode, codec.verify):
+        calls: list[tuple[int, int]] = []
+        read(data, progress=lambda *call, seen=calls: seen.append(call))  # type: ignore[misc]
+        assert calls[-1] == (100, 100) and len(calls) >= 12
+
+
+@pytest.mark.parametrize("options", [{"size": 1500}, {"psnr": 33}, {"stable": True}])
+@pytest.mark.parametrize("tile", [0, 64])
+def test_progress_of_several_rounds(picture: Pixels, options: dict[str, float], tile: int) -> None:
+    work(np.ascontiguousarray(picture[:64, :90]), tile=tile, **options)
+
+
 # --- previews ------------------------------------------------------------------------------------
 
 
