@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec import bitstream, grid, kinds, network, windows
-from codec.errors import IrcError, TargetError
+from codec.errors import DamagedError, IrcError, TargetError
 from codec.grid import SCALES, Box, automatic, region_box
 from codec.kinds import Pixels
 from codec.meter import Meter, Progress
@@ -359,8 +359,10 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
     colour = _assembled(shape, meter.watch(pieces, blocks), (not kinds.is_grey(h.mode)) + 2 * kinds.DEPTHS.index(depth))
     packed = reader.file.extras.get(bitstream.ALPHA)
     meter.end()
-    alpha = None if packed is None else kinds.reduce(kinds.unpack_alpha(packed, h.width, h.height), box, scale)
-    pixels = kinds.join(colour, alpha)
+    alpha = None if packed is None else tiles.alpha(packed)
+    pixels = kinds.join(colour, None if alpha is None else kinds.reduce(alpha, box, scale))
+    if isinstance(tiles, Salvager) and len(tiles.lost) == len(reader.tiles):
+        raise DamagedError("no tile decodes")
     if isinstance(tiles, Salvager) and (report := tiles.report(box)):
         if notes is None:
             warnings.warn(report, stacklevel=2)
@@ -378,9 +380,9 @@ def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS
         >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
     """
     reader = _read(data, max_pixels, "cpu")
-    h, count = reader.file.header, len(reader.tiles)
+    count = len(reader.tiles)
     if (alpha := reader.file.extras.get(bitstream.ALPHA)) is not None:
-        kinds.unpack_alpha(alpha, h.width, h.height)
+        reader.alpha(alpha)
     steps = [[i] for i in range(count)]
     meter = Meter(progress, count, parts=1 if count == 1 else 0)
     reader.report = meter.part

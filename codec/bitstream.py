@@ -408,11 +408,23 @@ def _parse_head(
 
 
 def check_pixels(width: int, height: int, max_pixels: int | None) -> None:
-    """Raise InputError where a picture has more than `max_pixels` pixels."""
-    if max_pixels is not None and width * height > max_pixels:
+    """Raise InputError where a picture has more than `max_pixels` pixels, or is so thin that padding makes it so.
+
+    Sides are padded to multiples of 32: a line of 100 million pixels would take as much as 32 of them. Thin
+    pictures may grow to twice the limit, or to a megapixel.
+    """
+    if max_pixels is None:
+        return
+    if width * height > max_pixels:
         raise InputError(
             f"{width} x {height} pixels is more than the limit of {max_pixels} pixels "
             "(--max-pixels raises it)"
+        )
+    padded = (width + -width % 32) * (height + -height % 32)
+    if padded > max(2 * max_pixels, 1 << 20):
+        raise InputError(
+            f"{width} x {height} pixels, padded to multiples of 32, is more than twice the limit "
+            f"of {max_pixels} pixels (--max-pixels raises it)"
         )
 
 

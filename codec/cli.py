@@ -23,7 +23,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -281,9 +281,7 @@ def _tell(line: str) -> None:
 def _read_irc(name: str) -> bytes:
     """Read an .irc file, or no more than its start where it is something else."""
     try:
-        if name == STREAM:
-            return sys.stdin.buffer.read()
-        with open(name, "rb") as stream:
+        with nullcontext(sys.stdin.buffer) if name == STREAM else open(name, "rb") as stream:
             start = stream.read(64)
             # An endless device or a huge file of another kind need not be read through.
             if not start.startswith(bitstream.MAGIC):

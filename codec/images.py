@@ -51,6 +51,8 @@ _DEEP_FORMATS = ("PNG", "PPM")
 # TIFF tags that say something of the picture; the others describe how the file is laid out.
 _TIFF_EXIF = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853)
 _EXIF_PREFIX = b"Exif\x00\x00"
+# Bytes that JPEG's segments hold: one for EXIF and XMP, 255 for a profile.
+_JPEG_ROOM = {"EXIF": 65533 - len(_EXIF_PREFIX), "ICC": 255 * (65533 - 14), "XMP": 65533 - 29}
 _pillow_limit = threading.Lock()
 
 
@@ -69,7 +71,7 @@ class Picture:
 
 
 @contextmanager
-def _limit(max_pixels: int | None) -> Iterator[None]:
+def pillow_limit(max_pixels: int | None) -> Iterator[None]:
     """Lift Pillow's own guard against bombs where ours is wider.
 
     Otherwise Pillow's stays, since it covers what only decoding finds, such as an icon
@@ -121,7 +123,7 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
             raise InputError("the file is empty")
         stream.seek(0)
         Image.init()
-        with _limit(max_pixels):
+        with pillow_limit(max_pixels):
             formats = [name for name in READ_FORMATS if name in Image.OPEN]
 
             def reopen() -> Image.Image:
@@ -328,6 +330,10 @@ def save(
     if kind not in _WITH_METADATA and any(kept.values()):
         notes.append(f"{kind} files hold no metadata: {', '.join(k for k, v in kept.items() if v)} left out")
         kept = dict.fromkeys(kept)
+    for what, room in _JPEG_ROOM.items() if kind == "JPEG" else ():
+        if len(kept[what] or b"") > room:
+            notes.append(f"{what} data of {len(kept[what] or b'')} bytes is too large for JPEG files and was left out")
+            kept[what] = None
     if depth == 16:
         data = deep.png(pixels, kept["ICC"], kept["EXIF"], kept["XMP"]) if kind == "PNG" else deep.ppm(pixels)
         _put(target, data)
@@ -337,9 +343,16 @@ def save(
         image = image.convert("RGBA")
     if kept["ICC"]:
         options["icc_profile"] = kept["ICC"]
-    if kept["EXIF"] or (kept["XMP"] and kind == "TIFF"):
-        options["exif"] = _EXIF_PREFIX + _with_xmp(kept["EXIF"], kept["XMP"] if kind == "TIFF" else None)
-        options.pop("compression", None)  # Pillow's compressed TIFF cannot hold EXIF's own directory
+    if kind == "TIFF" and (kept["EXIF"] or kept["XMP"]):
+        exif = _tiff_exif(kept["EXIF"], kept["XMP"])
+        if exif is None:
+            notes.append("the EXIF data is damaged and was left out")
+            exif = _tiff_exif(None, kept["XMP"])
+        if exif:
+            options["exif"] = exif
+            options.pop("compression", None)  # Pillow's compressed TIFF cannot hold EXIF's own directory
+    elif kept["EXIF"]:
+        options["exif"] = _EXIF_PREFIX + kept["EXIF"]
     if kept["XMP"] and kind == "PNG":
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", kept["XMP"].decode("utf-8", "replace"))
@@ -350,14 +363,23 @@ def save(
     return notes
 
 
-def _with_xmp(exif: bytes | None, xmp: bytes | None) -> bytes:
-    """EXIF data with XMP as a tag of its own, which is where TIFF has it."""
-    if xmp is None:
-        return exif or b""
+def _tiff_exif(exif: bytes | None, xmp: bytes | None) -> bytes | None:
+    """EXIF data for a TIFF file: without tags that describe a file's layout, which would take the place of the file's
+    own, and with XMP as a tag. Empty where nothing is left, None where Pillow cannot read it or write it again."""
     joined = Image.Exif()
-    joined.load(exif or b"")
-    joined[700] = xmp
-    return joined.tobytes().removeprefix(_EXIF_PREFIX)
+    try:
+        joined.load(exif or b"")
+        for tag in [tag for tag in joined if tag not in _TIFF_EXIF]:
+            del joined[tag]
+        if xmp:
+            joined[700] = xmp
+        data = joined.tobytes() if len(joined) else b""
+        Image.new("L", (1, 1)).save(io.BytesIO(), "TIFF", exif=data)
+    except MemoryError:
+        raise
+    except Exception:  # Pillow raises almost anything on damaged EXIF data
+        return None
+    return data
 
 
 def _put(target: str | os.PathLike[str] | BinaryIO, data: bytes) -> None:

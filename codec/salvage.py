@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from codec import bitstream, grid
 from codec.bitstream import CHUNK_OVERHEAD, Chunk, File
 from codec.errors import DamagedError
-from codec.tiles import Reader
+from codec.kinds import Pixels
+from codec.tiles import Reader, check_tile_size
 from codec.windows import UNITS
 from entropy.config import BANDS
 from entropy.integer import Latent
 
-LOW = 3  #: low-band channels, the first of the coarsest level
+LOW = 3     #: low-band channels, the first of the coarsest level
+TRIES = 64  #: places at which something may look like a tile index
 
 
 def _chunks(data: bytes, offset: int) -> Iterator[tuple[Chunk, bytes | None]]:
@@ -37,30 +39,34 @@ class Found(NamedTuple):
 
 
 def read_damaged(data: bytes, max_pixels: int | None) -> Found:
-    """What is whole of a file of several tiles.
+    """What is whole of a file.
 
-    Raises what `bitstream.read` raises where nothing can be salvaged: the header is damaged, there is one tile only,
-    or no tile is whole.
+    Raises what `bitstream.read` raises where nothing can be salvaged: the header is damaged, or no tile is whole.
     """
     try:
-        return Found(bitstream.read(data, max_pixels), set(), [])
+        file = bitstream.read(data, max_pixels)
+        check_tile_size(file.header)
+        return Found(file, set(), [])
     except DamagedError as error:
         reason = error
     header = bitstream.read_header(data, max_pixels)
+    check_tile_size(header)
     count = header.grid[0] * header.grid[1]
-    if count == 1 or count > len(data) // CHUNK_OVERHEAD:
+    if count == 1:
+        return _one_tile(data, header, reason)
+    if count > len(data) // CHUNK_OVERHEAD:
         raise reason
     # The index says where each tile lies even where lengths between are damaged; its own type and length give it away.
     mark = b"TILE" + struct.pack(">I", 8 * count)
-    at = data.find(mark)
+    at, tries = data.find(mark), 0
     while at >= 0 and bitstream.payload_at(data, at, "TILE") is None and (later := data.find(mark, at + 1)) >= 0:
-        at = later
+        at, tries = later, tries + 1
+        if tries > TRIES:  # each costs a CRC over the index: a file full of marks would take hours
+            raise reason
     if at < 0:
         raise reason
     index = bitstream.payload_at(data, at, "TILE")
-    before = [(c.type, p) for c, p in _chunks(data[:at], bitstream.HEAD_END)]
-    extras = {kind: p for kind, p in before if p is not None and kind[0].islower()}
-    dropped = [kind if kind.isalnum() else "?" for kind, p in before if p is None]
+    extras, dropped = _beside(data, at)
     start = at + CHUNK_OVERHEAD + 8 * count
     found: dict[int, bytes] = {}
     checksums: list[int] = []
@@ -80,6 +86,38 @@ def read_damaged(data: bytes, max_pixels: int | None) -> Found:
         raise reason
     tiles = tuple(found.get(i, b"") for i in range(count))
     return Found(File(header, tiles, extras, (), len(data), tuple(checksums)), set(range(count)) - set(found), dropped)
+
+
+def _one_tile(data: bytes, header: bitstream.Header, reason: DamagedError) -> Found:
+    """The only tile, where what is damaged is beside it."""
+    for chunk, payload in _chunks(data, bitstream.HEAD_END):
+        if chunk.type == "DATA" and payload is not None:
+            at, tile = chunk.offset, payload
+            break
+    else:  # a length that leads astray; but the tile ends the file
+        at = data.find(b"DATA")
+        while at >= 0 and data[at + 4:at + 8] != struct.pack(">I", max(0, len(data) - at - CHUNK_OVERHEAD)):
+            at = data.find(b"DATA", at + 1)
+        found = bitstream.payload_at(data, at, "DATA") if at >= 0 else None
+        if found is None:
+            raise reason
+        tile = found
+    extras, dropped = _beside(data, at)
+    return Found(File(header, (tile,), extras, (), len(data), (header.checksum,)), set(), dropped)
+
+
+def _beside(data: bytes, end: int) -> tuple[dict[str, bytes], list[str]]:
+    """Ancillary chunks up to an offset, and the types of those that are damaged or too many."""
+    extras: dict[str, bytes] = {}
+    dropped: list[str] = []
+    for chunk, payload in _chunks(data[:end], bitstream.HEAD_END):
+        kind = chunk.type
+        if payload is None or not kind[0].islower() or len(extras) == bitstream.MAX_ANCILLARY or (
+                kind != bitstream.ALPHA and len(payload) > bitstream.MAX_METADATA):
+            dropped.append(kind if kind.isascii() and kind.isalpha() else "?")
+        else:
+            extras[kind] = payload
+    return extras, dropped
 
 
 class Salvager:
@@ -127,10 +165,18 @@ class Salvager:
                 weights += 1 / distance
         return np.round(total / weights).astype(np.int32)
 
+    def alpha(self, payload: bytes) -> Pixels | None:
+        """Alpha, or None where it does not decode."""
+        try:
+            return self.reader.alpha(payload)
+        except DamagedError:
+            self.dropped.append(bitstream.ALPHA)
+            return None
+
     def report(self, region: grid.Box) -> str | None:
         """One line that says which part of a region is lost, None where nothing is."""
         lost = [(n, part) for n in sorted(self.lost) if (part := self.reader.tiles[n].meet(region))]
-        chunks = f"lost and left out: chunk {', '.join(self.dropped)}" if self.dropped else None
+        chunks = f"lost and left out: chunk {', '.join(self.dropped[:8])}" if self.dropped else None
         if not lost:
             return chunks
         named = "; ".join(f"{self.reader.name(n)}, {part}" for n, part in lost[:8])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from codec import bitstream, grid, windows
+from codec import bitstream, grid, kinds, windows
 from codec.errors import DamagedError
 from codec.kinds import Pixels
 from entropy.coder import CorruptStream
@@ -85,6 +85,10 @@ class Reader:
         self.tiles = grid.tiles(h.height, h.width, h.tile_size)
         self.report: Report | None = None  #: of what is done within a tile
 
+    def alpha(self, payload: bytes) -> Pixels:
+        """Decode the alpha channel; DamagedError."""
+        return kinds.unpack_alpha(payload, self.file.header.width, self.file.header.height)
+
     def name(self, number: int) -> str:
         """What messages call a tile; nothing for the only one."""
         return bitstream.tile_name(number, self.file.header.grid[1]) if len(self.tiles) > 1 else ""
@@ -106,11 +110,15 @@ class Reader:
 
 def check(file: bitstream.File) -> None:
     """Raise DamagedError unless tile size and checksums of a parsed file go together."""
-    side = file.header.tile_size
-    if side % grid.MULTIPLE:
-        raise DamagedError(f"the tile size {side} is not a multiple of {grid.MULTIPLE}")
+    check_tile_size(file.header)
     if combined(file.checksums) != file.header.checksum:
         raise DamagedError("the checksum of the header is not that of the tiles")
+
+
+def check_tile_size(header: bitstream.Header) -> None:
+    """Raise DamagedError where tiles would not end where side latents do."""
+    if header.tile_size % grid.MULTIPLE:
+        raise DamagedError(f"the tile size {header.tile_size} is not a multiple of {grid.MULTIPLE}")
 
 
 def join(parts: list[Latent], tiles: list[grid.Box]) -> Latent:

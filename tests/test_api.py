@@ -166,6 +166,14 @@ def test_damaged_alpha(photo: Pixels, payload: bytes) -> None:
             read(data)
 
 
+def test_alpha_beyond_pillows_limit(photo: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--max-pixels is the limit; Pillow's own guard against bombs is below that of a large picture."""
+    data = codec.encode(np.dstack([photo, photo[..., 0]]), 50)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert np.array_equal(codec.decode(data, array=True)[..., 3], photo[..., 0])
+    codec.verify(data)
+
+
 def test_alpha_of_parts_and_reductions(photo: Pixels) -> None:
     """Alpha is cut and reduced as the picture is, from tiles as from one piece; where it is lost, that is said."""
     pixels = in_kind(photo[:90], False, 8, True)

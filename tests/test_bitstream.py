@@ -178,6 +178,17 @@ def test_pixel_limit_comes_first() -> None:
         read(PLAIN, max_pixels=640 * 480 - 1)
 
 
+def test_thin_pictures_count_as_padded() -> None:
+    """A line of 100 million pixels would take 32 times as much as its pixels."""
+    for width, height, limit, good in ((1, 6_000_000, 10**8, True), (1, 6_300_000, 10**8, False), (10**8, 1, 10**8, False),
+                                       (10_000, 10_000, 10**8, True), (3, 3, 9, True), (10**8, 1, None, True)):
+        if good:
+            bitstream.check_pixels(width, height, limit)
+        else:
+            with pytest.raises(InputError, match="padded to multiples of 32, is more than twice the limit"):
+                bitstream.check_pixels(width, height, limit)
+
+
 def test_report() -> None:
     file = read(PLAIN)
     report = bitstream.describe(file)

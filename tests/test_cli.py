@@ -400,6 +400,13 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
             assert option.flags[-1] in out
 
 
+def test_an_endless_stream_is_no_irc_file() -> None:
+    with open("/dev/zero", "rb") as endless:
+        done = subprocess.run([sys.executable, "-m", "codec", "info", "-"], cwd=ROOT, stdin=endless, capture_output=True,
+                              text=True, timeout=60)
+    assert done.returncode == 3 and done.stderr == "irc: standard input: not an .irc file\n"
+
+
 @pytest.mark.parametrize(
     "line", ["--help", "--version", "--man", "encode --help", "info file.irc"]
 )

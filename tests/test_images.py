@@ -311,6 +311,37 @@ def test_what_the_format_has_no_room_for() -> None:
             images.save(images.Picture(pixels), io.BytesIO(), name)
 
 
+def test_metadata_that_a_format_cannot_take() -> None:
+    """The picture is written without it, and that is said."""
+    def notes(suffix: str, **metadata: bytes) -> list[str]:
+        stream = io.BytesIO()
+        out = images.save(images.Picture(RGB, **metadata), stream, "x" + suffix)
+        stream.seek(0)
+        assert suffix == ".jpg" or np.array_equal(images.load(stream).pixels, RGB)
+        return out
+
+    noise_of_bytes = np.random.default_rng(1).bytes(300)
+    assert notes(".tif", exif=noise_of_bytes, xmp=b"<x/>") == ["the EXIF data is damaged and was left out"]
+    assert notes(".jpg", exif=bytes(70_000)) == ["EXIF data of 70000 bytes is too large for JPEG files and was left out"]
+    assert notes(".jpg", xmp=bytes(65_505)) == ["XMP data of 65505 bytes is too large for JPEG files and was left out"]
+    assert notes(".jpg", icc=bytes(17_000_000))[0].startswith("ICC data")
+    assert notes(".jpg", exif=bytes(65_527), xmp=bytes(65_504), icc=bytes(70_000)) == []
+
+
+def test_layout_in_exif_is_not_that_of_a_tiff() -> None:
+    """Cameras write ImageWidth and the like there; in a TIFF they would describe its own pixels."""
+    exif = Image.Exif()
+    exif[256], exif[257], exif[259], exif[278], exif[270] = 1, 1, 7, 1, "words"
+    stream = io.BytesIO()
+    assert images.save(images.Picture(RGB, exif.tobytes().removeprefix(b"Exif\0\0")), stream, "x.tif") == []
+    stream.seek(0)
+    back = images.load(stream)
+    assert np.array_equal(back.pixels, RGB)
+    left = Image.Exif()
+    left.load(back.exif or b"")
+    assert left[270] == "words"
+
+
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
 @pytest.mark.parametrize("channels", [1, 2, 4])
 def test_lossless_with_alpha(suffix: str, channels: int) -> None:

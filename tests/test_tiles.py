@@ -351,6 +351,49 @@ def test_salvage_without_a_chunk(picture: Pixels) -> None:
     assert out.shape == (60, 100, 3) and notes == ["lost and left out: chunk alPH"]
 
 
+def test_salvage_of_one_tile(picture: Pixels) -> None:
+    """What is beside the only tile may be damaged, even in its length."""
+    small = np.dstack([picture[:60, :100], picture[:60, :100, 0]])
+    data = codec.encode(small, 50, extras={"eXIF": b"MM"})
+    whole = codec.decode(data, array=True)
+    chunks = {c.type: c for c in bitstream.read(data).chunks}
+    for kind, at, channels in (("eXIF", 8, 4), ("eXIF", 6, 3), ("alPH", 30, 3), ("alPH", 6, 3)):
+        broken = bytearray(data)
+        broken[chunks[kind].offset + at] ^= 1
+        with pytest.raises(DamagedError):
+            codec.decode(bytes(broken))
+        out, notes = salvaged(bytes(broken))
+        assert np.array_equal(out, whole[..., :channels]) and kind in notes[0]
+    out, notes = salvaged(data + b"\0")
+    assert np.array_equal(out, whole) and notes == []
+
+
+def test_salvage_without_alpha_that_does_not_decode(picture: Pixels) -> None:
+    for tile in (0, 64):
+        file = bitstream.read(codec.encode(picture[:60, :100], 50, tile=tile))
+        data = bitstream.write(file.header, list(file.tiles), {"alPH": b"no"}, file.checksums)
+        out, notes = salvaged(data)
+        assert out.shape == (60, 100, 3) and notes == ["lost and left out: chunk alPH"]
+
+
+def test_salvage_is_not_for_anything(tiled: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crafted files: tiles of a size that there cannot be, none that decodes, a thousand things like an index."""
+    file = bitstream.read(tiled)
+    for side in (95, 97):
+        odd = dataclasses.replace(file.header, tile_size=side)
+        if odd.grid == file.header.grid:
+            with pytest.raises(DamagedError, match="not a multiple of 32"):
+                salvaged(bitstream.write(odd, list(file.tiles), {}, file.checksums))
+    with pytest.raises(DamagedError, match="no tile decodes"):
+        salvaged(bitstream.write(file.header, [t[:8] for t in file.tiles], {}, file.checksums))
+    tries = []
+    before = bitstream.payload_at
+    monkeypatch.setattr(bitstream, "payload_at", lambda data, at, kind: (tries.append(at), before(data, at, kind))[1])
+    with pytest.raises(DamagedError):
+        salvaged(tiled[:bitstream.HEAD_END] + b"TILE\0\0\0\x60" * 1000 + bytes(200))
+    assert 10 < len(tries) < 200
+
+
 # --- kinds of pixels -----------------------------------------------------------------------------
 
 
