@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from codec.search import Searcher
 
 QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
-CAUTION = 3.5          #: an error counts so many times in rounding: a zero spoils contexts and offsets too
+CAUTION = 2.5          #: an error counts so many times in rounding: a zero spoils contexts and offsets too
 ROUNDS = 12            #: of settling, at most
 PASSES = 18            #: over a picture that a search takes: both ends, halving 25600 steps down to one, the result
 SETTLING = 7           #: that settling takes as a rule: there, then back and there again three times
