@@ -1,6 +1,6 @@
 """How time and memory of encoding and decoding grow with the picture.
 
-    python -m bench.scaling photos --out scaling.json --plot scaling.png
+    python -m bench.scaling photos --out scaling.json --plot scaling.svg
 
 Pictures of 1 to 100 megapixels are put together from photos, written as PNG, and taken through `irc encode` and
 `irc decode`, each run in a process of its own whose processor time and largest resident memory are read when it ends.
@@ -57,6 +57,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text, which is smaller
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("bench.scaling", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("photos", type=Path, help="folder of photos")
     parser.add_argument("--out", type=Path, required=True, help="results, JSON; what it has is not measured again")
-    parser.add_argument("--plot", type=Path, help="picture of the results, PNG")
+    parser.add_argument("--plot", type=Path, help="picture of the results, .svg or .png")
     parser.add_argument("--megapixels", type=float, nargs="+", default=[1, 4, 12, 30, 100], help="sizes")
     parser.add_argument("--threads", type=int, default=1, help="processor threads")
     args = parser.parse_args(arguments)

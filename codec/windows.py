@@ -90,6 +90,7 @@ class Ahead(Generic[T]):
         # torch's threads are shared out among the workers: each with all of them would be slower than one alone
         threads = torch.get_num_threads()
         pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(max(1, threads // count),))
+        torch.set_num_threads(max(1, threads // 2))  # whoever takes the items works beside them
         futures: dict[int, Future[T]] = {}
         left = iter(self.order)
 

@@ -110,6 +110,18 @@ def test_one_tile_and_many_threads(picture: Pixels, tiled: bytes, decoded: Pixel
         codec.verify(tiled)
 
 
+def test_threads_are_shared_out() -> None:
+    """Those that make the items, and the one that takes them, together have no more than there are, or little more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        steps = [[i] for i in range(5)]
+        seen = [(made[i], torch.get_num_threads()) for i, made in enumerate(windows.Ahead(lambda _: torch.get_num_threads(), steps, 2))]
+        assert seen == [(2, 2)] * 5 and torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_sizes_at_random() -> None:
     random = np.random.default_rng(5)
     for _ in range(4):
