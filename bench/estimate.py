@@ -20,6 +20,7 @@ from bench.images import list_images, read_image
 from codec import api, weights
 from codec.export import from_checkpoint
 from codec.network import Codec
+from codec.target import QUALITY_STEPS
 from entropy.config import BANDS
 from entropy.integer import Latent
 
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'quality':>7} {'estimate':>9} {'payload':>9} {'mean ratio':>10} {'least':>7} {'most':>7} {'saved':>7}")
     for quality in [float(q) for q in a.qualities.split(",")]:
         code = round(quality * 256)
-        q = torch.tensor([code / api.QUALITY_STEPS])
+        q = torch.tensor([code / QUALITY_STEPS])
         rows = []
         for photo in list_images(a.folder):
             pixels = read_image(photo)

@@ -12,7 +12,7 @@ import copy
 import functools
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec import bitstream, grid, kinds, network, windows
-from codec.errors import DamagedError, IrcError, TargetError
+from codec.errors import DamagedError, IrcError
 from codec.grid import SCALES, Box, automatic, region_box
 from codec.kinds import Pixels
 from codec.meter import Meter, Progress
 from codec.network import Codec, Latent
 from codec.salvage import Salvager, read_damaged
+from codec.target import PASSES, QUALITY_STEPS, search
 from codec.tiles import Coded, Reader, Source, check, checksum, combined, join
 from codec.weights import Weights, load
 from entropy.config import BANDS, MULTIPLE
@@ -36,10 +37,8 @@ from entropy.integer import Latent as Held
 if TYPE_CHECKING:
     from codec.search import Searcher
 
-QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
 CAUTION = 2.5          #: an error counts so many times in rounding: a zero spoils contexts and offsets too
 ROUNDS = 12            #: of settling, at most
-PASSES = 18            #: over a picture that a search takes: both ends, halving 25600 steps down to one, the result
 SETTLING = 7           #: that settling takes as a rule: there, then back and there again three times
 #: of the work on a picture of one tile, what the coding of its latent takes (measured on 4 megapixels)
 CODING, DECODING = 0.85, 0.5
@@ -184,31 +183,6 @@ def _file(session: _Session, tiles: Iterable[Coded], quality: int, shape: tuple[
     return bitstream.write(header, streams, dict(extras), checksums)
 
 
-def _search(measure: Callable[[int], float], target: float, at_most: bool, what: str) -> int:
-    """The highest quality whose measure is at most the target, or the lowest whose measure reaches it.
-
-    The measure grows with quality; TargetError names the nearest value that can be had.
-    """
-    first, last = measure(0), measure(QUALITY_STEPS)
-    if at_most and first > target:
-        raise TargetError(f"{what} {target:g} cannot be reached: the least is {first:g}", first)
-    if not at_most and last < target:
-        raise TargetError(f"{what} {target:g} cannot be reached: the most is {last:g}", last)
-    if at_most and last <= target:
-        return QUALITY_STEPS
-    if not at_most and first >= target:
-        return 0
-    low, high = 0, QUALITY_STEPS  # measure(low) on one side of the target, measure(high) on the other
-    while high - low > 1:
-        middle = (low + high) // 2
-        value = measure(middle)
-        if (value <= target) if at_most else (value < target):
-            low = middle
-        else:
-            high = middle
-    return low if at_most else high
-
-
 @torch.no_grad()
 def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: float | None = None,
            size: int | None = None, psnr: float | None = None, temperature: float = 0.0, seed: int = 0,
@@ -266,6 +240,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
         tiles = meter.watch(source.code(code), count)
         return _file(session, tiles, code, shape, tile_size, temperature, seed, extras, mode)
 
+    fitting: list[bytes] = []  # the file of the highest quality so far whose size fits
     if psnr is not None:
         def reached(code: int) -> float:
             pieces = windows.pictures(session, shape[0], shape[1], tile_size, lambda i: source.tile(i, code).latent,
@@ -277,17 +252,23 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
                 error += float(((out.astype(np.float32) - given) ** 2).sum(dtype=np.float64))
             error /= colour.size
             return 10 * math.log10(np.iinfo(colour.dtype).max ** 2 / error) if error else math.inf
-        code = _search(reached, psnr, False, "PSNR")
+        code = search(reached, psnr, False, "PSNR")
     elif bpp is not None or size is not None:
         limit = size if size is not None else int(bpp * shape[0] * shape[1] / 8)  # type: ignore[operator]
         unit = 1.0 if size is not None else 8 / (shape[0] * shape[1])
-        code = _search(lambda c: len(make(c)) * unit, limit * unit, True, "size" if size is not None else "bpp")
+
+        def large(code: int) -> float:
+            data = make(code)
+            if len(data) <= limit:
+                fitting[:] = [data]
+            return len(data) * unit
+        code = search(large, limit * unit, True, "size" if size is not None else "bpp")
     else:
         code = round(quality * 256)
     if stable:
         data = _file(session, _settle(source, code, meter), code, shape, tile_size, temperature, seed, extras, mode)
     else:
-        data = make(code)
+        data = fitting[0] if fitting else make(code)
     meter.end()
     return data
 

@@ -22,7 +22,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,15 +141,15 @@ OPTIONS = (
         _number(0, 100), group="rate", default_text="75",
     ),
     Option(
-        ("--bpp",), ("encode",), "aim at B bits per pixel instead of a quality", "B",
+        ("--bpp",), ("encode",), "instead of a quality: the best of at most B bits per pixel", "B",
         _number(0, math.inf, open_low=True), group="rate",
     ),
     Option(
-        ("--size",), ("encode",), "aim at a file of at most BYTES instead of a quality", "BYTES",
+        ("--size",), ("encode",), "instead of a quality: the best of at most BYTES", "BYTES",
         _integer(1), group="rate",
     ),
     Option(
-        ("--psnr",), ("encode",), "aim at a PSNR of DB decibels instead of a quality", "DB",
+        ("--psnr",), ("encode",), "instead of a quality: the smallest of at least DB decibels of PSNR", "DB",
         _number(0, math.inf, open_low=True), group="rate",
     ),
     Option(
@@ -592,15 +592,19 @@ def _verify(args: argparse.Namespace, status: _Status) -> None:
             _tell(json.dumps({"file": name, "ok": True}) if args.json else f"{_shown(name)}: ok")
 
 
-_OUT = ("OUT", "?", "output file; - is standard output, and the default for standard input")
 COMMANDS = (
     Command(
         "encode", "compress a picture to an .irc file",
-        (("IN", None, "picture, - for standard input"), _OUT), _encode,
+        (("IN", None, "picture, - for standard input"),
+         ("OUT", "?", ".irc file to write (default IN with its suffix replaced by .irc); - is standard output, and the "
+          "default where IN is -")), _encode,
     ),
     Command(
         "decode", "turn an .irc file into a picture",
-        (("IN", None, ".irc file, - for standard input"), _OUT), _decode,
+        (("IN", None, ".irc file, - for standard input"),
+         ("OUT", "?", "picture to write, its format by its suffix: .png, .webp, .tif, .bmp, .ppm (all exact) or .jpg "
+          "(default IN with its suffix replaced by .png); - is standard output, as PNG, and the default if IN is -")),
+        _decode,
     ),
     Command(
         "info", "print header, size and chunks of .irc files",
@@ -610,6 +614,13 @@ COMMANDS = (
         "verify", "check that .irc files are whole and decode to what was encoded",
         (("FILE", "+", ".irc file, - for standard input"),), _verify,
     ),
+)  # fmt: skip
+EXAMPLES = (
+    ("irc encode photo.png", "writes photo.irc, at quality 75"),
+    ("irc encode photo.png small.irc -q 40", ""),
+    ("irc encode --size 20000 photo.png 20k.irc", "the best of at most 20000 bytes"),
+    ("irc decode photo.irc", "writes photo.png"),
+    ("irc decode small.irc small.webp", ""),
 )  # fmt: skip
 
 
@@ -623,19 +634,46 @@ class _Usage(IrcError):
 
 
 class _Parser(argparse.ArgumentParser):
-    #: of the main parser: those of the commands, by name
-    by_name: dict[str, argparse.ArgumentParser]
-
-    def parse(self, argv: list[str]) -> argparse.Namespace:
-        """Parse a command line; options may stand between the names of files, which subparsers alone do not allow."""
-        if argv and argv[0] in self.by_name:
-            return self.by_name[argv[0]].parse_intermixed_args(argv[1:])
-        return self.parse_args(argv)
-
     def error(self, message: str) -> NoReturn:
         """Report a usage error in one line, without the usage text."""
         _say(f"{self.prog}: {_one_line(message)} ({self.prog} --help shows the usage)")
         raise SystemExit(exit_code("usage"))
+
+
+def _options_first(args: Sequence[str]) -> list[str]:
+    """The arguments of a command with its options before its files: argparse takes them in no other order.
+
+    >>> _options_first(["a.png", "--quality", "30", "b.irc", "-f"])
+    ['--quality', '30', '-f', '--', 'a.png', 'b.irc']
+    """
+    valued = {flag for option in OPTIONS if option.default is not False for flag in option.flags}
+    options: list[str] = []
+    files: list[str] = []
+    left = iter(args)
+    for arg in left:
+        if arg == "--":
+            files += left
+        elif arg == STREAM or not arg.startswith("-"):
+            files.append(arg)
+        else:
+            options.append(arg)
+            # of several letters behind one dash the first with a value takes the rest, or else the next argument
+            letters = [] if arg.startswith("--") else [n for n in range(1, len(arg)) if f"-{arg[n]}" in valued]
+            if arg in valued or letters[:1] == [len(arg) - 1]:
+                options += [value for value in [next(left, None)] if value is not None]
+    return [*options, "--", *files] if files else options
+
+
+class _CommandParser(_Parser):
+    """A parser of one command, whose options may stand anywhere."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        known, rest = super().parse_known_args(_options_first(args), namespace)
+        if rest:  # found by the parser of all commands, this would send the user to the wrong help
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return known, rest
 
 
 class _Print(argparse.Action):
@@ -665,16 +703,19 @@ def _exit_lines() -> list[tuple[str, str]]:
     return [(str(entry.code), entry.meaning) for entry in EXIT_CODES]
 
 
-def build_parser() -> _Parser:
+def build_parser() -> argparse.ArgumentParser:
     """Make the parser from the declared commands and options."""
-    epilog = "exit status:\n" + "\n".join(f"  {code}  {text}" for code, text in _exit_lines())
+    epilog = "examples:\n" + "\n".join(f"  {line:<44}{text}".rstrip() for line, text in EXAMPLES)
+    epilog += f"\n\n{PROGRAM} COMMAND --help lists a command's options.\n\nexit status:\n"
+    epilog += "\n".join(f"  {code}  {text}" for code, text in _exit_lines())
     raw = argparse.RawDescriptionHelpFormatter
     parser = _Parser(PROGRAM, description=SUMMARY, epilog=epilog, formatter_class=raw,
                      allow_abbrev=False)  # fmt: skip
     parser.add_argument("--version", action=_Print, text=version, help="print the version")
     parser.add_argument("--man", action=_Print, text=man_page, help="print the man page (roff)")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    parser.by_name = commands.choices  # type: ignore[assignment]
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", title="commands", parser_class=_CommandParser
+    )
     for command in COMMANDS:
         sub = commands.add_parser(
             command.name, help=command.help, description=command.help, allow_abbrev=False
@@ -795,7 +836,7 @@ def main(argv: list[str] | None = None) -> int:
         with _terminating(), warnings.catch_warnings(), _guard(status):
             if not sys.warnoptions:  # libraries' warnings mean nothing to a user
                 warnings.simplefilter("ignore")
-            args = build_parser().parse(sys.argv[1:] if argv is None else argv)
+            args = build_parser().parse_args(argv)
             args.run(args, status)
     except KeyboardInterrupt:
         status.fail(128 + signal.SIGINT, "interrupted")

@@ -10,6 +10,9 @@ coded in 8 steps: the four positions of each 2x2 cell in turn, at each first lum
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -22,29 +25,29 @@ OUT = 256          #: outputs (mean, log2 of the scale) come in units of 1/256
 LARGEST = 4095     #: magnitude to which a coefficient is clamped where a network or predictor reads it
 
 
-def out_layer(channels_in: int, channels_out: int) -> Layer:
-    return Layer(channels_in, 2 * channels_out, signed=True, std=1e-3, limit=4095 / OUT, scale_out=OUT)
+MakeLayer = Callable[..., Any]  #: takes what `Layer` takes
 
 
 class Level(nn.Module):
     """The layers of one level: `band` channels, `width` features."""
 
-    def __init__(self, band: int, width: int, low_band: bool):
+    def __init__(self, band: int, width: int, low_band: bool, layer: MakeLayer = Layer):
         super().__init__()
         self.luma, self.chroma = luma(band), chroma(band)
-        self.spread = Layer(width, width, 3, groups=width, signed=True)
-        self.widen = Layer(width, 2 * width)
-        self.narrow = Layer(2 * width, width, std=0.02)
-        self.context = Layer(2 * band, width, 3)
-        self.mix_widen = Layer(width, 2 * width)
-        self.mix_narrow = Layer(2 * width, width, std=0.02)
-        self.from_luma = Layer(2 * len(self.luma), width)
-        self.out_luma = out_layer(width, len(self.luma))
-        self.out_chroma = out_layer(width, len(self.chroma))
+        out = lambda n: layer(width, 2 * n, signed=True, std=1e-3, limit=4095 / OUT, scale_out=OUT)  # noqa: E731
+        self.spread = layer(width, width, 3, groups=width, signed=True)
+        self.widen = layer(width, 2 * width)
+        self.narrow = layer(2 * width, width, std=0.02)
+        self.context = layer(2 * band, width, 3)
+        self.mix_widen = layer(width, 2 * width)
+        self.mix_narrow = layer(2 * width, width, std=0.02)
+        self.from_luma = layer(2 * len(self.luma), width)
+        self.out_luma = out(len(self.luma))
+        self.out_chroma = out(len(self.chroma))
         self.phase = nn.Parameter(torch.randn(4, width) * 0.1)
         # the low band's values reach hundreds: a linear predictor over known values, beside the network
         self.low = nn.ModuleList(
-            Layer(3, 3, 5, signed=True, std=0.0, limit_in=LARGEST, limit=LARGEST, scale_in=1, scale_out=8)
+            layer(3, 3, 5, signed=True, std=0.0, limit_in=LARGEST, limit=LARGEST, scale_in=1, scale_out=8)
             for _ in PHASES[1:]) if low_band else None
 
     def trunk(self, parent: Tensor) -> Tensor:
@@ -66,16 +69,16 @@ class Level(nn.Module):
 
 
 class Graph(nn.Module):
-    """All layers of the probability model; `k` of every level comes as features (see `features`)."""
+    """All layers of the probability model, made by `layer`; `k` of every level comes as features (see `features`)."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, layer: MakeLayer = Layer):
         super().__init__()
         n = config.prior
         self.config = config
-        self.hyper_first = Layer(config.side, n[0], 3)
-        self.hyper_last = Layer(n[0], 4 * n[0])
-        self.levels = nn.ModuleList(Level(band, width, i == 0) for i, (band, width) in enumerate(zip(BANDS, n)))
-        self.finer = nn.ModuleList(Layer(n[i] + 2 * BANDS[i], 4 * n[i + 1]) for i in range(3))
+        self.hyper_first = layer(config.side, n[0], 3)
+        self.hyper_last = layer(n[0], 4 * n[0])
+        self.levels = nn.ModuleList(Level(band, width, i == 0, layer) for i, (band, width) in enumerate(zip(BANDS, n)))
+        self.finer = nn.ModuleList(layer(n[i] + 2 * BANDS[i], 4 * n[i + 1]) for i in range(3))
         # what a quality adds to the input of hyper synthesis' last layer and of each finer level
         self.quality = nn.ParameterList(
             nn.Parameter(torch.zeros(config.knots, width)) for width in (n[0], 4 * n[1], 4 * n[2], 4 * n[3]))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from entropy.coder import Coder, Decoder, Encoder, Models
 from entropy.config import BANDS, PHASES, Config
 from entropy.graph import LARGEST, OUT, Graph, Level, signed_and_magnitude
-from entropy.layers import Layer, conv
+from entropy.layers import LIMIT, Layer, conv
 from entropy.prior import Prior
 from entropy.rounding import Rounding
 from entropy.tables import LOG2_SMALLEST, SCALES, Tables, band_tables, side_tables
@@ -44,26 +44,37 @@ class IntegerLayer(nn.Module):
     bias: Tensor
     shift: Tensor
 
-    def __init__(self, layer: Layer):
+    def __init__(self, channels_in: int, channels_out: int, size: int = 1, groups: int = 1, signed: bool = False,
+                 std: float | None = None, limit_in: float = LIMIT, limit: float = LIMIT,
+                 scale_in: int = 64, scale_out: int = 64):
+        """A layer of the shape that `Layer` would have of the same arguments, its numbers to be loaded."""
         super().__init__()
-        self.groups = layer.conv.groups
-        self.limit_in = round(layer.limit_in * layer.scale_in)
-        self.limit = round(layer.limit * layer.scale_out)
-        self.low = -self.limit if layer.low else 0
-        weight = layer.conv.weight.detach().double() * layer.scale_out / layer.scale_in
-        bias = layer.conv.bias.detach().double() * layer.scale_out + 0.5  # type: ignore[union-attr]
-        largest = weight.abs().sum((1, 2, 3)) * self.limit_in + bias.abs()
+        self.groups = groups
+        self.limit_in, self.limit = round(limit_in * scale_in), round(limit * scale_out)
+        self.low = -self.limit if signed else 0
+        self.register_buffer("weight", torch.zeros(channels_out, channels_in // groups, size, size))
+        self.register_buffer("bias", torch.zeros(channels_out))
+        self.register_buffer("shift", torch.zeros(channels_out))
+
+    @classmethod
+    def of(cls, layer: Layer) -> IntegerLayer:
+        """The rounded form of a trained layer."""
+        conv = layer.conv
+        out = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.groups, bool(layer.low), None,
+                  layer.limit_in, layer.limit, layer.scale_in, layer.scale_out)
+        weight = conv.weight.detach().double() * layer.scale_out / layer.scale_in
+        bias = conv.bias.detach().double() * layer.scale_out + 0.5  # type: ignore[union-attr]
+        largest = weight.abs().sum((1, 2, 3)) * out.limit_in + bias.abs()
         shift = torch.floor(torch.log2((EXACT - 1) / largest)).clamp(0, 20)
         for _ in range(2):  # rounding the weights can take a sum over the edge: then one bit less
             scale = torch.exp2(shift)
             integer = torch.round(weight * scale[:, None, None, None])
             offset = torch.round(bias * scale)
-            bound = integer.abs().sum((1, 2, 3)) * self.limit_in + offset.abs()
+            bound = integer.abs().sum((1, 2, 3)) * out.limit_in + offset.abs()
             shift = torch.where(bound >= EXACT, shift - 1, shift)
-        self.register_buffer("weight", integer.float())
-        self.register_buffer("bias", offset.float())
-        self.register_buffer("shift", torch.log2(scale).float())
-        self.prepare()
+        out.weight, out.bias, out.shift = integer.float(), offset.float(), torch.log2(scale).float()
+        out.prepare()
+        return out
 
     def check(self) -> None:
         """Raise NotExact unless all sums stay below 2^24 (also for weights read from a file)."""
@@ -106,7 +117,7 @@ def _integer_graph(graph: Graph) -> Graph:
     def replace(module: nn.Module) -> None:
         for name, child in module.named_children():
             if isinstance(child, Layer):
-                setattr(module, name, IntegerLayer(child))
+                setattr(module, name, IntegerLayer.of(child))
             else:
                 replace(child)
 
@@ -169,7 +180,7 @@ class IntegerPrior(nn.Module):
     @classmethod
     def from_arrays(cls, config: Config, arrays: dict[str, np.ndarray]) -> IntegerPrior:
         """The inverse of `arrays`; NotExact or KeyError or ValueError where they are not what `arrays` gives."""
-        graph = _integer_graph(Graph(config))
+        graph = Graph(config, IntegerLayer).requires_grad_(False).eval()
         graph.load_state_dict({k[6:]: torch.from_numpy(v.astype(np.float32))
                                for k, v in arrays.items() if k.startswith("graph.")})
         kinds = [Tables(*(arrays[f"{kind}.{field}"] for field in Tables._fields)) for kind in ("bands", "side")]

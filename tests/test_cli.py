@@ -113,16 +113,60 @@ def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [
-    "encode -q 7 photo.png a.irc", "encode photo.png -q 7 a.irc", "encode photo.png a.irc -q 7", "encode photo.png -q 7 -- a.irc",
-])
-def test_options_may_stand_anywhere(api: FakeApi, folder: Path, line: str) -> None:
-    assert cli.main(line.split()) == 0
-    assert api.calls[0]["quality"] == 7 and Path("a.irc").exists()
+    "photo.png --quality 30 new.irc -f", "-q 30 photo.png -f new.irc", "photo.png new.irc -fq 30",
+    "photo.png -q30 --force -- new.irc", "--quality=30 -f -- photo.png new.irc"])  # fmt: skip
+def test_options_stand_anywhere(api: FakeApi, folder: Path, line: str) -> None:
+    Path("new.irc").touch()
+    assert cli.main(["encode", *line.split()]) == 0
+    assert api.calls[0]["quality"] == 30
+    assert bitstream.read(Path("new.irc").read_bytes()).tiles[0] == PIXELS.tobytes()
 
 
-def test_one_name_too_many(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["encode", "photo.png", "-q", "7", "a.irc", "b.irc"]) == 2
-    assert "b.irc" in capsys.readouterr().err
+def test_options_stand_anywhere_in_all_commands(
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["decode", "file.irc", "--seed", "5", "new.png"]) == 0
+    assert api.calls[0]["seed"] == 5 and Path("new.png").exists()
+    Path("-f").write_bytes(Path("file.irc").read_bytes())
+    for command in ("info", "verify"):
+        capsys.readouterr()
+        assert cli.main([command, "file.irc", "--json", "--", "-f"]) == 0
+        assert [json.loads(line)["file"] for line in capsys.readouterr().out.splitlines()] == ["file.irc", "-f"]
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("photo.png -q", "-q/--quality: expected one argument"),
+    ("photo.png -q --", "-q/--quality: expected one argument"),
+    ("photo.png --bogus new.irc", "unrecognized arguments: --bogus"),
+    ("photo.png new.irc third", "unrecognized arguments: third"),
+    ("-q 30", "required: IN")])  # fmt: skip
+def test_wrong_arguments(
+    api: FakeApi, folder: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["encode", *line.split()]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("irc encode: ") and message in err and err.count("\n") == 1
+
+
+def test_examples_of_the_help(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    help_text = capsys.readouterr().out
+    for line, _ in cli.EXAMPLES:
+        assert line in help_text
+        program, *arguments = line.split()
+        assert program == cli.PROGRAM
+        assert cli.main([*arguments, *(["-f"] if Path("photo.irc").exists() else [])]) == 0
+    assert {"photo.irc", "small.irc", "20k.irc", "small.webp"} <= set(os.listdir())
+
+
+def test_help_names_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    from codec.images import WRITE_FORMATS
+
+    assert cli.main(["decode", "--help"]) == 0
+    out = capsys.readouterr().out
+    # one name of each format
+    named = {WRITE_FORMATS[suffix][0] for suffix in WRITE_FORMATS if f"{suffix} " in out or f"{suffix}," in out}
+    assert named == {kind for kind, _ in WRITE_FORMATS.values()}
 
 
 def test_output_mode(api: FakeApi, folder: Path) -> None:

@@ -159,7 +159,7 @@ def test_a_layer_is_near_its_float_one(size: int) -> None:
     torch.manual_seed(0)
     layer = Layer(16, 8, size, signed=True)
     x = torch.randint(-600, 600, (1, 16, 5, 5)).float()
-    assert (IntegerLayer(layer)(x) / 64 - layer(x / 64)).abs().max() < 2 / 64
+    assert (IntegerLayer.of(layer)(x) / 64 - layer(x / 64)).abs().max() < 2 / 64
 
 
 def spoil(arrays: dict[str, np.ndarray], key: str, value: float) -> dict[str, np.ndarray]:
