@@ -4,8 +4,8 @@
 
 Exports the checkpoint as it would ship, encodes every photo, and prints for each quality the mean bpp of the float
 model's estimate for the latent that the file holds, of the coded payload, and their ratio (mean, least and most over
-photos): the cost of integers, tables and coder. `saved` is what the encoder saves beforehand by setting symbols
-of the lowest scale to zero, as a share of the estimate for the latent before that.
+photos): the cost of integers, tables and coder. `saved` is what the encoder saves beforehand by rounding by cost and by
+setting symbols of the lowest scale to zero, as a share of the estimate for the nearest integers.
 """
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def main(argv: list[str] | None = None) -> int:
         rows = []
         for photo in list_images(a.folder):
             pixels = read_image(photo)
-            rounded = session.quantise(session.bands(pixels), code)
-            stream, held = session.prior.encode(rounded, code)
+            bands = session.bands(pixels)
+            rounded = session.quantise(bands, code)
+            stream, held = session.code(bands, code)
             coded = [torch.from_numpy(c)[None, :, None, None].float()
                      for c in np.split(session.prior.coded(code), np.cumsum(BANDS)[:-1])]
             before, estimate = (estimated(model, latent, q, coded) for latent in (rounded, held))

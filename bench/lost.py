@@ -41,7 +41,7 @@ def whitened(pixels: np.ndarray, quality: int) -> tuple[list[np.ndarray], list[n
     """z, k (C,h,w a level) and which channels are dropped, of a picture at a quality in 1/256."""
     session = _session(None, torch.device("cpu"))
     bands = session.bands(pixels)
-    coded = session.prior.encode(session.quantise(bands, quality), quality)[1]
+    coded = session.code(bands, quality)[1]
     latent, q = session.latent(bands, quality)
     k = [torch.from_numpy(a.astype(np.float32))[None] for a in coded.k]
     z = session.model.whiten(latent, session.model.lost(k, latent, q))
