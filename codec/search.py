@@ -24,7 +24,7 @@ from entropy.soft import soft
 if TYPE_CHECKING:
     from codec.api import _Session
 
-STEPS = (0, 10, 15, 20, 30, 40, 60, 90, 130, 200)  #: of the gradient, by effort
+STEPS = (0, 20, 30, 40, 60, 80, 100, 130, 170, 220)  #: of the gradient, by effort
 BLOCK = 512            #: pixels a side, at most, that are searched at once: some 2 GB
 MARGIN = 64            #: pixels around them whose coefficients stay as they are, but count
 RATE = 0.02            #: Adam's, in steps of quantisation
