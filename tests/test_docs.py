@@ -24,7 +24,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GENERATED = re.compile(r"(<!-- generated: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-PARSED = {"irc-bench": "bench.cli", "codec.train": "codec.train", "codec.export": "codec.export", "bench": "bench.cli"}
+PARSED = {"irc-bench": "bench.cli", "codec.train": "codec.train", "codec.export": "codec.export", "bench": "bench.cli",
+          "bench.shell": "bench.shell"}
 PACKAGES = ("codec", "entropy")
 
 
