@@ -85,6 +85,7 @@ def run_alone(arguments: list[str]) -> Done:
         return _done(status, usage, out, err)
 
 
+# Linux starts a child's largest resident size at its parent's, so that no figure is below what this process has had.
 def _done(status: int, usage: resource.struct_rusage, *streams: io.BufferedRandom) -> Done:
     texts = []
     for stream in streams:
