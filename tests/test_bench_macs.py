@@ -24,6 +24,6 @@ def test_of_a_decode(photo, tmp_path, capsys: pytest.CaptureFixture[str]) -> Non
     rows = dict(line.rsplit(maxsplit=2)[:2] for line in capsys.readouterr().out.splitlines())
     parts = {name.strip(): float(value) for name, value in rows.items()}
     total = parts.pop("decode")
-    assert set(parts) == {"head", "probability model", "transform", "wavelet"}
+    assert set(parts) == {"head", "probability model", "transform"}
     assert total == pytest.approx(sum(parts.values()), abs=0.03)
     assert 5 < total < 100  # the bound that the design sets
