@@ -44,13 +44,18 @@ def folders() -> list[Path]:
     return [FOLDER, *(Path(f) for f in os.environ.get("IRC_WEIGHTS", "").split(os.pathsep) if f)]
 
 
-def pack(model: Codec, notes: dict[str, str]) -> bytes:
-    """The bytes of the weights file of a trained model; notes: licence, credits, how it was trained."""
+def exact_prior(model: Codec) -> IntegerPrior:
+    """The integer model of a trained one."""
     log2e = 1 / np.log(2)
     own = (model.log_gain + torch.log(model.deviation)).detach().double().numpy() * log2e
     start = (model.log_gain_start + torch.log(model.deviation)).double().numpy()
-    prior = IntegerPrior.from_prior(model.prior, own, np.minimum(np.exp(start), 6) + 0.2,
-                                    (start - np.log(model.config.drop)) * log2e)
+    return IntegerPrior.from_prior(model.prior, own, np.minimum(np.exp(start), 6) + 0.2,
+                                   (start - np.log(model.config.drop)) * log2e)
+
+
+def pack(model: Codec, notes: dict[str, str]) -> bytes:
+    """The bytes of the weights file of a trained model; notes: licence, credits, how it was trained."""
+    prior = exact_prior(model)
     arrays = {f"prior.{k}": v for k, v in prior.arrays().items()}
     for key, value in model.state_dict().items():
         if key.startswith(FLOAT_PARTS):

@@ -9,6 +9,12 @@ from PIL import Image
 
 pytest.register_assert_rewrite("roundtrip")
 
+from roundtrip import tiny_model  # noqa: E402  (after what has to be rewritten)
+
+from codec.network import Codec  # noqa: E402
+from codec.weights import exact_prior  # noqa: E402
+from entropy.integer import IntegerPrior  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def photo() -> np.ndarray:
@@ -28,3 +34,15 @@ def no_cached_weights() -> Iterator[None]:
     yield
     weights.load.cache_clear()
     api._session.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def model() -> Codec:
+    """A small model of random weights."""
+    return tiny_model()
+
+
+@pytest.fixture(scope="session")
+def prior(model: Codec) -> IntegerPrior:
+    """Its exact probability model."""
+    return exact_prior(model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from roundtrip import TINY, batch, noise_photo, tiny_model
+from roundtrip import TINY, batch, noise_photo
 
 from codec.network import Codec
 from entropy.coder import CorruptStream
@@ -14,24 +14,6 @@ from entropy.integer import CLIP, EXACT, IntegerLayer, IntegerPrior, Latent, Not
 from entropy.layers import Layer
 
 QUALITIES = [0, 3333, 12800, 25600]
-
-
-def integer(model: Codec) -> IntegerPrior:
-    log2e = 1 / np.log(2)
-    own = (model.log_gain + torch.log(model.deviation)).double().numpy() * log2e
-    start = (model.log_gain_start + torch.log(model.deviation)).double().numpy()
-    return IntegerPrior.from_prior(model.prior, own, np.minimum(np.exp(start), 6) + 0.2,
-                                   (start - np.log(model.config.drop)) * log2e)
-
-
-@pytest.fixture(scope="module")
-def model() -> Codec:
-    return tiny_model()
-
-
-@pytest.fixture(scope="module")
-def prior(model: Codec) -> IntegerPrior:
-    return integer(model)
 
 
 def random_latent(height: int, width: int, seed: int, deviation: float, wild: float = 0.0) -> Latent:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from roundtrip import tiny_model
-from test_integer import integer, random_latent
+from test_integer import random_latent
 
 import codec
 from codec import bitstream, cli, search
@@ -19,16 +18,6 @@ from entropy.tables import TOTAL, band_tables
 
 Pixels = np.ndarray
 QUALITY = 12800
-
-
-@pytest.fixture(scope="module")
-def model() -> Codec:
-    return tiny_model()
-
-
-@pytest.fixture(scope="module")
-def prior(model: Codec) -> IntegerPrior:
-    return integer(model)
 
 
 # --- rounding --------------------------------------------------------------------------------------
