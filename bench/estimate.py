@@ -30,7 +30,8 @@ def estimated(model: Codec, latent: Latent, quality: torch.Tensor, coded: list[t
     """Bits that the floating-point model gives a latent."""
     side, *ks = (torch.from_numpy(a.astype(np.float32))[None] for a in (latent.side, *latent.k))
     own, mean = model.prior_inputs(quality)
-    bits = model.prior.side_bits(side) + model.prior(side, ks, ks, own, mean, coded, model.interpolator(quality))
+    at = model.interpolator(quality)
+    bits = model.prior.side_bits(side, side, at) + model.prior(side, ks, ks, own, mean, coded, at)
     return bits.item()
 
 

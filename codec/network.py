@@ -184,8 +184,9 @@ class Codec(nn.Module):
         noisy = k if hard else [a + torch.rand_like(a) - 0.5 for a in soft]
         side_noisy = rounded if hard else side + torch.rand_like(side) - 0.5
         own, mean = self.prior_inputs(quality)
-        return self.prior.side_bits(side_noisy) + self.prior(
-            rounded, k, noisy, own, mean, latent.coded, self.interpolator(quality))
+        at = self.interpolator(quality)
+        return (self.prior.side_bits(rounded, side_noisy, at)
+                + self.prior(rounded, k, noisy, own, mean, latent.coded, at))
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:

@@ -43,9 +43,10 @@ def relaxed(v: Tensor, temperature: float, random: torch.Generator) -> Tensor:
 
 
 def parts(length: int, most: int = BLOCK) -> list[int]:
-    """Cuts of a length (a multiple of 32) into as few and as equal parts as possible, each of at most `most`."""
-    units, count = length // MULTIPLE, -(-length // most)
-    return [MULTIPLE * (units * i // count) for i in range(count + 1)]
+    """Cuts of a length (a multiple of 32) into as few and as equal parts as possible, each of at most `most`; what is
+    coded first of each 2x2 cell of the side latent stays so."""
+    cells, count = -(-length // (2 * MULTIPLE)), -(-length // most)
+    return [min(2 * MULTIPLE * (cells * i // count), length) for i in range(count + 1)]
 
 
 class Searcher:
@@ -106,7 +107,8 @@ class Searcher:
             for whole, part, v in zip(drawn, inner, free):
                 whole[part] = relaxed(v, temperature, random)
             k = [a * c for a, c in zip(drawn[:4], here.coded)]
-            bits = model.prior.side_bits(drawn[4]) + model.prior(drawn[4], k, k, own, mean_gain, here.coded, at)
+            bits = (model.prior.side_bits(drawn[4], drawn[4], at)
+                    + model.prior(drawn[4], k, k, own, mean_gain, here.coded, at))
             out = model.synthesise(model.restore(k, here, model.lost(k, here, quality)))
             cost = bits + weight * ((out - wanted) ** 2).sum((1, 2, 3))
             optimiser.zero_grad()

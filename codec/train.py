@@ -70,7 +70,7 @@ class Settings:
 
 
 #: parameters that are tables over qualities or channels, not networks
-TABLES = ("log_gain", "side_log_gain", "head.log_scale", "prior.side_mean", "prior.side_scale")
+TABLES = ("log_gain", "side_log_gain", "head.log_scale")
 
 
 def photos(folders: list[Path]) -> list[np.ndarray]:

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from entropy.config import Config
 from entropy.integer import IntegerPrior
 
 FOLDER = Path(__file__).parent / "weights"
-FORMAT = "1"
+FORMAT = "2"  #: what `pack` writes; 1 can be read, too
 LARGEST_FILE = 1 << 28  #: bytes
 DEFAULT = "irc1.safetensors"
 FLOAT_PARTS = ("f.", "head.", "side.")
@@ -78,13 +79,16 @@ def _in_order(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size:]
 
 
-def _upgrade(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """In place: weights from before the head had several blocks a level, and scales by quality."""
-    given["head_blocks"] = 1
-    for key in [k for k in arrays if k.startswith("head.block.")]:
-        level, name = key.removeprefix("head.block.").split(".", 1)
-        arrays[f"head.block.{level}.0.{name}"] = arrays.pop(key)
-    arrays["head.log_scale"] = np.zeros_like(arrays["log_gain"])
+def _upgrade(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays of format 1, of before the side latent had a context, by the names of now; completes the configuration."""
+    given["side_prior"] = 0
+    if "head_blocks" not in given:  # nor the head several blocks a level, or scales by quality
+        given["head_blocks"] = 1
+        arrays = {re.sub(r"^head\.block\.(\d)\.", r"head.block.\1.0.", key): array for key, array in arrays.items()}
+        arrays["head.log_scale"] = np.zeros_like(arrays["log_gain"])
+    names = (("bands.", "tables."), (".from_luma.", ".from_first."), (".out_luma.", ".out_first."),
+             (".out_chroma.", ".out_second."))
+    return {functools.reduce(lambda k, name: k.replace(*name), names, key): array for key, array in arrays.items()}
 
 
 def read(path: Path) -> Weights:
@@ -94,12 +98,12 @@ def read(path: Path) -> Weights:
             raise WeightsError(f"{path}: not usable weights (larger than {LARGEST_FILE} bytes)")
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            if metadata.get("format") not in ("1", FORMAT):
                 raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
             given = json.loads(metadata["config"])
             arrays = {key: file.get_tensor(key) for key in file.keys()}
-        if "head_blocks" not in given:
-            _upgrade(given, arrays)
+        if metadata["format"] == "1":
+            arrays = _upgrade(given, arrays)
         config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
         for key, array in arrays.items():
             if key.startswith("prior.") != (array.dtype.kind in "iu") or not np.isfinite(array).all():

@@ -1,8 +1,8 @@
 """Range coding with integer tables (constriction; its exact version is part of the format).
 
     >>> import numpy as np
-    >>> from entropy.tables import band_tables
-    >>> tables = band_tables()
+    >>> from entropy.tables import logistic_tables
+    >>> tables = logistic_tables()
     >>> models, ids, values = Models(tables), np.array([0, 9, 9, 160]), np.array([0, -1, 500, 3])
     >>> writer = Encoder()
     >>> _ = writer.code(models, ids, values)

@@ -32,6 +32,7 @@ class Config:
     head: tuple[int, int, int, int] = (96, 64, 64, 48)   #: head, coarse to fine
     head_blocks: int = 2                                 #: residual blocks of each level of the head
     side: int = 64                                       #: side latent, at 1/32
+    side_prior: int = 96                                 #: its probability model; 0: none (weights of format 1)
     knots: int = 8                                       #: qualities between which everything is interpolated
     lambda_min: float = 0.0006                           #: at quality 0, for 255^2 MSE
     lambda_max: float = 0.6                              #: at quality 100
@@ -46,8 +47,8 @@ class Config:
             else:
                 counts = value if isinstance(field.default, tuple) else (value,)
                 fine = (not isinstance(field.default, tuple) or isinstance(value, tuple) and len(value) == len(field.default)) \
-                    and all(type(n) is int and 1 <= n <= LARGEST_COUNT for n in counts)
+                    and all(type(n) is int and (field.name != "side_prior") <= n <= LARGEST_COUNT for n in counts)
             if not fine:
                 raise ValueError(f"{field.name} of a model cannot be {str(value)[:40]}")
-        if self.knots < 2:
-            raise ValueError("a model has at least 2 knots")
+        if self.knots < 2 or self.side < 2:
+            raise ValueError("a model has at least 2 knots and 2 side channels")

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from entropy.coder import Coder, Decoder, Encoder, Models
 from entropy.config import BANDS, PHASES, Config
-from entropy.graph import LARGEST, OUT, Graph, Level, signed_and_magnitude
+from entropy.factorised import Factorised
+from entropy.graph import LARGEST, OUT, Context, Graph, signed_and_magnitude
 from entropy.layers import LIMIT, Layer, conv
 from entropy.prior import Prior
 from entropy.rounding import Rounding
-from entropy.tables import LOG2_SMALLEST, SCALES, Tables, band_tables, side_tables
+from entropy.tables import LOG2_SMALLEST, SCALES, Tables, logistic_tables
 
 EXACT = 1 << 24        #: float32 holds every integer below
 QUALITY_UNITS = 25600  #: a quality 0..100 in 1/256
@@ -122,7 +123,7 @@ def _integer_graph(graph: Graph) -> Graph:
                 replace(child)
 
     replace(graph)
-    for level in graph.levels:
+    for level in filter(None, (graph.side, *graph.levels)):
         level.phase = nn.Parameter(torch.round(level.phase.detach() * 64), requires_grad=False)  # type: ignore[arg-type]
     graph.quality = nn.ParameterList(
         nn.Parameter(torch.round(q.detach() * 64 * 256), requires_grad=False) for q in graph.quality)
@@ -136,7 +137,7 @@ class IntegerPrior(nn.Module):
     """
 
     def __init__(self, config: Config, graph: Graph, own: np.ndarray, mean_gain: np.ndarray, coded_from: np.ndarray,
-                 bands: Tables, side: Tables, side_mean: np.ndarray):
+                 tables: Tables, factorised: Factorised | None = None):
         super().__init__()
         for module in graph.modules():
             if isinstance(module, IntegerLayer):
@@ -144,9 +145,8 @@ class IntegerPrior(nn.Module):
                 module.prepare()
         self.config, self.graph = config, graph
         self.own, self.mean_gain, self.coded_from = own, mean_gain, coded_from
-        self.tables, self.side_tables, self.side_mean = bands, side, side_mean
-        self.models, self.side_models = Models(bands), Models(side)
-        self.rounding = Rounding(bands)
+        self.tables, self.models, self.rounding = tables, Models(tables), Rounding(tables)
+        self.factorised = factorised
         values = np.round(np.arcsinh(np.arange(-FEATURE_RANGE, FEATURE_RANGE + 1, dtype=np.float64)) * 64)
         self.feature_table = torch.from_numpy(values.astype(np.float32))
 
@@ -156,21 +156,18 @@ class IntegerPrior(nn.Module):
         """From the trained model and its knots x channels: log2(deviation x gain), mean gain, log2(deviation x
         starting gain), the last less the threshold at which a band is coded."""
         whole = lambda a, unit: np.round(a * unit).astype(np.int64)  # noqa: E731
-        mean = prior.side_mean.double().cpu().numpy()
         graph = _integer_graph(copy.deepcopy(prior.graph).cpu())
-        deviation = prior.side_deviation().double().cpu().numpy()
         return cls(prior.config, graph, whole(log2_own, OUT * 64), whole(mean_gain, OUT * 64), whole(log2_start, COARSE),
-                   band_tables(), side_tables(mean, deviation), np.round(mean).astype(np.int32))
+                   logistic_tables())
 
     # -- as arrays -----------------------------------------------------------------------------
-    _NUMBERS = ("own", "mean_gain", "coded_from", "side_mean")
+    _NUMBERS = ("own", "mean_gain", "coded_from")
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything as integer arrays."""
         out = {name: getattr(self, name).astype(np.int32) for name in self._NUMBERS}
         out["features"] = self.feature_table.numpy().astype(np.int16)
-        for kind, tables in (("bands", self.tables), ("side", self.side_tables)):
-            out |= {f"{kind}.{field}": value for field, value in zip(Tables._fields, tables)}
+        out |= {f"tables.{field}": value for field, value in zip(Tables._fields, self.tables)}
         for key, value in self.graph.state_dict().items():
             array = value.numpy()
             small = np.abs(array).max(initial=0) <= 32767
@@ -183,22 +180,19 @@ class IntegerPrior(nn.Module):
         graph = Graph(config, IntegerLayer).requires_grad_(False).eval()
         graph.load_state_dict({k[6:]: torch.from_numpy(v.astype(np.float32))
                                for k, v in arrays.items() if k.startswith("graph.")})
-        kinds = [Tables(*(arrays[f"{kind}.{field}"] for field in Tables._fields)) for kind in ("bands", "side")]
-        for tables in kinds:
-            tables.check()
-        knots = {n: (config.knots, sum(BANDS)) for n in ("own", "mean_gain", "coded_from")}
-        shapes = knots | {"side_mean": (config.side,), "features": (2 * FEATURE_RANGE + 1,)}
+        tables = Tables(*(arrays[f"tables.{field}"] for field in Tables._fields))
+        tables.check()
+        shapes = {n: (config.knots, sum(BANDS)) for n in cls._NUMBERS} | {"features": (2 * FEATURE_RANGE + 1,)}
         if any(arrays[n].shape != shape for n, shape in shapes.items()):
             raise ValueError("arrays of the wrong shape")
-        if len(kinds[0].first) != SCALES or len(kinds[1].start) != config.side + 1:
+        if len(tables.first) != SCALES:
             raise ValueError("tables of the wrong number")
         if np.abs(arrays["features"].astype(np.int64)).max() > 1023 or \
                 any(not bool((p == p.round()).all()) for p in graph.parameters()):
             raise NotExact("features beyond the range of the layers' sums, or parameters that are not whole")
-        if np.abs(arrays["side_mean"].astype(np.int64)).max() > CLIP:
-            raise ValueError("means of the side latent beyond the range of its values")
-        own, mean_gain, coded_from, side_mean = (arrays[n].astype(np.int64) for n in cls._NUMBERS)
-        out = cls(config, graph, own, mean_gain, coded_from, *kinds, side_mean.astype(np.int32))
+        factorised = None if config.side_prior else \
+            Factorised(Tables(*(arrays[f"side.{field}"] for field in Tables._fields)), arrays["side_mean"])
+        out = cls(config, graph, *(arrays[n].astype(np.int64) for n in cls._NUMBERS), tables, factorised)
         out.feature_table = torch.from_numpy(arrays["features"].astype(np.float32))
         return out
 
@@ -236,10 +230,6 @@ class IntegerPrior(nn.Module):
         """Both directions: hand each step's tables to the coder, take the values, go on with them."""
         graph = self.graph
         channels, h, w = side_shape
-        ids = np.repeat(np.arange(channels), h * w)
-        base = np.repeat(self.side_mean, h * w)
-        side = coder.code(self.side_models, ids, None if given is None else given.side.reshape(-1) - base) + base
-        side = side.reshape(channels, h, w).astype(np.int32)
         bias = [torch.from_numpy((interpolate(q.numpy(), quality) // 256).astype(np.float32))[None, :, None, None]
                 for q in graph.quality]
         coded = np.split(self.coded(quality), np.cumsum(BANDS)[:-1])
@@ -247,6 +237,14 @@ class IntegerPrior(nn.Module):
         gain = np.split(interpolate(self.mean_gain, quality) // 64, np.cumsum(BANDS)[:-1])
         weights = [None] * 4 if weight is None else np.split(weight, np.cumsum(BANDS)[:-1])
         last = max(i for i in range(wanted) if coded[i].any() or i == 0)
+        given_side = None if given is None else given.side
+        if self.factorised:
+            side = self.factorised.code(coder, side_shape, given_side)
+        else:
+            values, known = self._blank(*side_shape)
+            self._level(coder, graph.side, bias[4].expand(-1, -1, h, w), values, known, given_side,  # type: ignore[arg-type]
+                        np.ones(channels, bool), np.zeros(channels, np.int64), np.full(channels, OUT), None, None)
+            side = values[0].numpy().astype(np.int32)
         parent = graph.hyper(self.features(torch.from_numpy(side)[None]), bias[0])
         levels: list[np.ndarray] = []
         for i, level in enumerate(graph.levels[:wanted]):  # type: ignore[misc]
@@ -255,8 +253,7 @@ class IntegerPrior(nn.Module):
                 levels.append(np.zeros(shape, np.int32))
                 continue
             trunk = level.trunk(parent)  # type: ignore[operator]
-            k = torch.zeros(1, *shape)
-            known = torch.zeros(1, 2 * BANDS[i], *shape[1:]).contiguous(memory_format=torch.channels_last)
+            k, known = self._blank(*shape)
             self._level(coder, level, trunk, k, known, None if given is None else given.k[i],  # type: ignore[arg-type]
                         coded[i], own[i], gain[i], weights[i],
                         report and functools.partial(report, 4 ** i / sum(len(PHASES) * 4 ** j for j in range(last + 1))))
@@ -265,21 +262,29 @@ class IntegerPrior(nn.Module):
                 parent = graph.down(i, trunk, known, bias[i + 1])
         return Latent(side, levels)
 
-    def _level(self, coder: Coder, level: Level, trunk: Tensor, k: Tensor, known: Tensor, given: np.ndarray | None,
+    @staticmethod
+    def _blank(channels: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Values 1,C,h,w that are not known yet, and their features."""
+        known = torch.zeros(1, 2 * channels, height, width).contiguous(memory_format=torch.channels_last)
+        return torch.zeros(1, channels, height, width), known
+
+    def _level(self, coder: Coder, level: Context, trunk: Tensor, k: Tensor, known: Tensor, given: np.ndarray | None,
                coded: np.ndarray, own: np.ndarray, gain: np.ndarray, weight: np.ndarray | None,
                stepped: Callable[[], None] | None) -> None:
-        """The 8 steps of a level; fills k and its features. `stepped` is called after each two."""
+        """The 8 steps of a level (or of the side latent); fills k and its features. `stepped` is called after each two."""
         # a band that this quality drops has the lowest scale: it is skipped
         own = np.where(coded, own, -(1 << 20))
         band = len(coded)
         for step, (y, x) in enumerate(PHASES):
+            if y >= k.shape[2] or x >= k.shape[3]:
+                continue
             c = level.at_phase(step, trunk, known)
             linear = level.linear(step, k[:, :3].clamp(-LARGEST, LARGEST))
-            for group, out in ((level.luma, level.out_luma), (level.chroma, level.out_chroma)):
+            for group, out in ((level.first, level.out_first), (level.second, level.out_second)):
                 if not coded[group].any():
                     continue
-                if group is level.chroma:
-                    c = level.from_luma(self._here(known, [*level.luma, *(m + band for m in level.luma)], y, x), c)
+                if group is level.second:
+                    c = level.from_first(self._here(known, level.of_first, y, x), c)
                 o = out(c)[0]
                 n = len(group)
                 scale = o[n:] + torch.from_numpy(own[group].astype(np.float32))[:, None, None]

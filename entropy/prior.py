@@ -6,15 +6,15 @@ from typing import NamedTuple, cast
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 from torch import Tensor
 
-from entropy.config import BANDS, PHASES, Config
-from entropy.graph import Graph, Level, signed_and_magnitude
+from entropy.config import PHASES, Config
+from entropy.graph import Context, Graph, Level, signed_and_magnitude
 
 LOGISTIC = 1.8138  #: pi / sqrt(3): deviation over scale of a logistic
 FLOOR = 0.08       #: smallest deviation the likelihood sees, in steps
 LOG_LIMIT = (-6.0, 9.0)
+SIDE_START = -2.0  #: log2 of the scales of the side latent at the start: nearly free until it is worth bits
 
 
 def bits(k: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
@@ -24,6 +24,41 @@ def bits(k: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
 
 
 Interpolate = Callable[[Tensor], Tensor]
+
+
+class Said(NamedTuple):
+    """Of a group of channels at a phase of a level: what its network says of mean and log2 of the scale, and the linear
+    prediction of the first three channels."""
+
+    group: list[int]
+    y: int
+    x: int
+    mean: Tensor
+    log_scale: Tensor
+    linear: Tensor | None
+
+
+def said(context: Context, trunk: Tensor, k: Tensor, features: Callable[[], Tensor]) -> Iterator[Said]:
+    """The steps of a level (or of the side latent); each reads of `k` and of `features` (of k) only what earlier ones are
+    about."""
+    mask = torch.zeros_like(k[:1, :1])
+    for number, (y, x) in enumerate(PHASES):
+        if y >= k.shape[2] or x >= k.shape[3]:  # a side latent may be a single row or column
+            continue
+        c = context.at_phase(number, trunk, features() * mask)
+        linear = context.linear(number, k[:, :3] * mask)
+        for group, out in ((context.first, context.out_first), (context.second, context.out_second)):
+            if group is context.second:
+                c = context.from_first(features()[:, context.of_first, y::2, x::2], c)
+            mean, log_scale = out(c).float().chunk(2, 1)
+            yield Said(group, y, x, mean, log_scale, linear)
+        mask = mask.clone()
+        mask[:, :, y::2, x::2] = 1
+
+
+def deviation(log_scale: Tensor) -> Tensor:
+    """Steps, of log2 of the scale."""
+    return torch.sqrt(FLOOR ** 2 + torch.exp2(2 * log_scale.clamp(*LOG_LIMIT)))
 
 
 class Step(NamedTuple):
@@ -45,23 +80,28 @@ class Prior(nn.Module):
     """Mean-scale hyperprior with band-wise context (see entropy/graph.py), trained through its bits.
 
     The scale's logarithm is what the network says plus log2(channel deviation x gain); the mean is what it
-    says times a channel's `mean_gain`, plus a linear prediction for the low band.
+    says times a channel's `mean_gain`, plus a linear prediction for the low band. Of the side latent it is what the
+    network says.
     """
 
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
         self.graph = Graph(config)
-        self.side_mean = nn.Parameter(torch.zeros(config.side))
-        self.side_scale = nn.Parameter(torch.full((config.side,), -2.0))  # nearly free until it is worth bits
+        if self.graph.side is None:
+            raise ValueError("a probability model without one of the side latent can only code")
+        for out in (self.graph.side.out_first, self.graph.side.out_second):
+            nn.init.constant_(out.conv.bias[out.conv.out_channels // 2:], SIDE_START)  # the scales
 
-    def side_deviation(self) -> Tensor:
-        return F.softplus(self.side_scale) + FLOOR
-
-    def side_bits(self, side: Tensor) -> Tensor:
-        """Bits an image of a (noisy or rounded) side latent N,side,h,w."""
-        shape = (1, -1, 1, 1)
-        return bits(side, self.side_mean.view(shape), self.side_deviation().view(shape)).sum((1, 2, 3))
+    def side_bits(self, side: Tensor, noisy: Tensor, at: Interpolate) -> Tensor:
+        """Bits an image of a (noisy or rounded) side latent N,side,h,w; side: rounded."""
+        total = torch.zeros(len(side), device=side.device)
+        features = signed_and_magnitude(torch.asinh(side))
+        trunk = at(self.graph.quality[4])[:, :, None, None].expand(-1, -1, *side.shape[2:])
+        for s in said(cast(Context, self.graph.side), trunk, side, lambda: features):
+            cost = bits(noisy[:, s.group, s.y::2, s.x::2], s.mean, deviation(s.log_scale))
+            total = total + cost.sum((1, 2, 3))
+        return total
 
     def forward(self, side: Tensor, ks: list[Tensor], noisy: list[Tensor], log_own: list[Tensor],
                 mean_gain: list[Tensor], coded: list[Tensor], at: Interpolate) -> Tensor:
@@ -101,26 +141,15 @@ class Prior(nn.Module):
         """The walk: what is said of each group of channels at each phase of each level. A step reads of `ks` and of
         `features` (of ks of a level) only what earlier steps are about."""
         graph = self.graph
-        bias = [at(b)[:, :, None, None] for b in graph.quality]
+        bias = [at(b)[:, :, None, None] for b in list(graph.quality)[:4]]
         parent = graph.hyper(torch.asinh(side), bias[0])
         for i, level in enumerate(cast(list[Level], graph.levels)):
             trunk = level.trunk(parent)
-            mask = torch.zeros_like(ks[i][:1, :1])
-            for number, (y, x) in enumerate(PHASES):
-                c = level.at_phase(number, trunk, features(i) * mask)
-                linear = level.linear(number, ks[i][:, :3] * mask)
-                for group, out in ((level.luma, level.out_luma), (level.chroma, level.out_chroma)):
-                    if group is level.chroma:
-                        lum = [*level.luma, *(m + BANDS[i] for m in level.luma)]
-                        c = level.from_luma(features(i)[:, lum, y::2, x::2], c)
-                    mean, log_scale = out(c).float().chunk(2, 1)
-                    mean = mean * mean_gain[i][:, group]
-                    if linear is not None:
-                        low = [m for m in group if m < 3]
-                        mean = torch.cat((mean[:, :len(low)] + linear[:, low], mean[:, len(low):]), 1)
-                    log_scale = (log_scale + log_own[i][:, group]).clamp(*LOG_LIMIT)
-                    yield Step(i, group, y, x, mean, torch.sqrt(FLOOR ** 2 + torch.exp2(2 * log_scale)))
-                mask = mask.clone()
-                mask[:, :, y::2, x::2] = 1
+            for s in said(level, trunk, ks[i], lambda i=i: features(i)):  # type: ignore[misc]
+                mean = s.mean * mean_gain[i][:, s.group]
+                if s.linear is not None:
+                    low = [m for m in s.group if m < 3]
+                    mean = torch.cat((mean[:, :len(low)] + s.linear[:, low], mean[:, len(low):]), 1)
+                yield Step(i, s.group, s.y, s.x, mean, deviation(s.log_scale + log_own[i][:, s.group]))
             if i < 3:
                 parent = graph.down(i, trunk, features(i), bias[i + 1])

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from entropy.graph import Graph, Level
+from entropy.graph import Context, Graph
 from entropy.integer import IntegerLayer, IntegerPrior
 from entropy.layers import Layer
-from entropy.prior import FLOOR, LOGISTIC, Prior
-from entropy.tables import TOTAL, Tables
+from entropy.prior import Prior
 
 
 def _layer(given: IntegerLayer, out: Layer) -> None:
@@ -34,30 +32,14 @@ def _layers(given: nn.Module, out: nn.Module) -> None:
             _layers(cast(nn.Module, getattr(given, name)), child)
 
 
-def _logistics(tables: Tables) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the logistic that each table holds, from its distribution function on both sides of zero."""
-    means, deviations = [], []
-    for start, end in zip(tables.start, tables.start[1:]):
-        share = tables.frequencies[start + 1:end].astype(np.float64) / TOTAL
-        zero = len(share) // 2
-        below, upto = (np.clip(share[:n].sum(), 1e-7, 1 - 1e-7) for n in (zero, zero + 1))
-        low, high = (float(np.log(p / (1 - p))) for p in (below, upto))
-        means.append(0.5 - high / (high - low))
-        deviations.append(LOGISTIC / (high - low))
-    return torch.tensor(means), torch.tensor(deviations)
-
-
 @torch.no_grad()
 def soft(given: IntegerPrior) -> Prior:
     """The model that `IntegerPrior.from_prior` was made of, but for rounding; frozen."""
     out = Prior(given.config)
     graph = cast(Graph, given.graph)
     _layers(graph, out.graph)
-    for level, integer in zip(out.graph.levels, graph.levels):
-        cast(Level, level).phase.copy_(cast(Level, integer).phase / 64)
+    for level, integer in zip((out.graph.side, *out.graph.levels), (graph.side, *graph.levels), strict=True):
+        cast(Context, level).phase.copy_(cast(Context, integer).phase / 64)
     for table, whole in zip(out.graph.quality, graph.quality):
         table.copy_(whole / (64 * 256))
-    mean, deviation = _logistics(given.side_tables)
-    out.side_mean.copy_(mean + torch.from_numpy(given.side_mean))
-    out.side_scale.copy_(torch.log(torch.expm1((deviation - FLOOR).clamp(min=1e-3))))
     return out.requires_grad_(False).eval()

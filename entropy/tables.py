@@ -61,8 +61,8 @@ def join(tables: list[np.ndarray], first: list[int], fractions: list[int]) -> Ta
     return Tables(np.concatenate(tables), start.astype(np.int32), np.array(first, np.int32), np.array(fractions, np.int32))
 
 
-def band_tables() -> Tables:
-    """The tables of the band coefficients: finer fractions of the mean where the scale is small."""
+def logistic_tables() -> Tables:
+    """The tables of all values: finer fractions of the mean where the scale is small."""
     tables: list[np.ndarray] = []
     first, fractions = [0], [1]
     for index in range(1, SCALES):
@@ -73,9 +73,3 @@ def band_tables() -> Tables:
         width = EIGHTHS // count
         tables += [logistic(deviation, (i * width + (width - 1) / 2) / EIGHTHS - 0.5) for i in range(count)]
     return join(tables, first, fractions)
-
-
-def side_tables(mean: np.ndarray, deviation: np.ndarray) -> Tables:
-    """One table a side channel; the mean's rounded part is kept apart by the caller."""
-    tables = [logistic(float(s), float(m - np.round(m))) for m, s in zip(mean, deviation)]
-    return join(tables, list(range(len(tables))), [1] * len(tables))

@@ -11,7 +11,7 @@ from codec.network import Codec
 from entropy.config import Config
 
 FULL_SCALE = 255 / 64  #: of a pixel in the network's units
-TINY = Config(hidden_quarter=4, hidden_eighth=4, prior=(12, 8, 8, 8), head=(8, 8, 8, 8), side=4, knots=3)
+TINY = Config(hidden_quarter=4, hidden_eighth=4, prior=(12, 8, 8, 8), head=(8, 8, 8, 8), side=4, side_prior=8, knots=3)
 
 
 def assert_inverts(transform: Transform, x: Tensor, scale: float = FULL_SCALE) -> Tensor:
@@ -63,12 +63,13 @@ def tiny_model(seed: int = 0) -> Codec:
         for name, p in model.named_parameters():
             if ".last." in name or ".out_" in name:
                 p.add_(torch.randn(p.shape, generator=random) * 0.02)
-            elif name.endswith(("log_gain", "quality", "side_mean", "phase")) or ".quality." in name:
+            elif name.endswith(("log_gain", "quality", "phase")) or ".quality." in name:
                 p.add_(torch.randn(p.shape, generator=random) * 0.1)
         # the low band's predictor: about the mean of the neighbours
         for low in model.prior.graph.levels[0].low:
             for c in range(3):
                 low.conv.weight[c, c].uniform_(0, 0.15, generator=random)
         model.side_log_gain.fill_(1.5)
-        model.prior.side_scale.fill_(0.5)
+        for out in (model.prior.graph.side.out_first, model.prior.graph.side.out_second):
+            out.conv.bias[out.conv.out_channels // 2:] += 2
     return model.eval().requires_grad_(False)

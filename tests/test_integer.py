@@ -98,7 +98,8 @@ def test_bytes_are_those_of_the_float_model(model: Codec, prior: IntegerPrior, q
     data, held = prior.encode(whole, round(quality * 25600))
     ks = [torch.from_numpy(a.astype(np.float32))[None] for a in held.k]
     own, mean = model.prior_inputs(q)
-    bits = model.prior.side_bits(side) + model.prior(side, ks, ks, own, mean, latent.coded, model.interpolator(q))
+    at = model.interpolator(q)
+    bits = model.prior.side_bits(side, side, at) + model.prior(side, ks, ks, own, mean, latent.coded, at)
     assert bits.item() / 8 > 200
     assert abs(len(data) - bits.item() / 8) < 0.01 * bits.item() / 8 + 100
 
@@ -163,7 +164,7 @@ def test_not_exact(prior: IntegerPrior, part: str, value: float) -> None:
 
 def test_missing_and_misshapen_arrays(prior: IntegerPrior) -> None:
     arrays = prior.arrays()
-    for key in (KEY + ".weight", "bands.start", "own", "features"):
+    for key in (KEY + ".weight", "tables.start", "own", "features"):
         with pytest.raises((KeyError, RuntimeError)):
             IntegerPrior.from_arrays(TINY, {k: v for k, v in arrays.items() if k != key})
     with pytest.raises(RuntimeError):

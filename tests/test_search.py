@@ -14,7 +14,7 @@ from codec.network import Codec
 from entropy.integer import IntegerPrior, Latent
 from entropy.rounding import Rounding
 from entropy.soft import soft
-from entropy.tables import TOTAL, band_tables
+from entropy.tables import TOTAL, logistic_tables
 
 Pixels = np.ndarray
 QUALITY = 12800
@@ -24,7 +24,7 @@ QUALITY = 12800
 
 
 def test_each_coefficient_takes_the_cheaper_of_two() -> None:
-    tables, random = band_tables(), np.random.default_rng(1)
+    tables, random = logistic_tables(), np.random.default_rng(1)
     rounding, n = Rounding(tables), 3000
     y = random.laplace(0, 1.5, n).astype(np.float32)
     ids = random.integers(0, len(tables.start) - 1, n)
@@ -73,7 +73,7 @@ def test_training_rounds_as_the_encoder_does(model: Codec, prior: IntegerPrior) 
                   for w in ([v[0].numpy() for v in here], there.k, [v[0].numpy() for v in nearest]))
     changed = (a != near).mean()
     assert changed > 0.003  # of random weights and noise: there is something to compare
-    assert (a != b).mean() < 0.2 * changed  # floors, tables and skipped symbols make a few differ
+    assert (a != b).mean() < 0.3 * changed  # floors, tables and skipped symbols make some differ, and those others
 
 
 # --- the model as floats ---------------------------------------------------------------------------
@@ -86,7 +86,8 @@ def test_the_integer_model_as_floats_says_the_same(model: Codec, prior: IntegerP
     side, *ks = (torch.from_numpy(a.astype(np.float32))[None] for a in (latent.side, *latent.k))
     own, mean = model.prior_inputs(q)
     coded = [torch.ones(1, a.shape[1], 1, 1) for a in ks]
-    bits = [(p.side_bits(side), p(side, ks, ks, own, mean, coded, model.interpolator(q))) for p in (model.prior, again)]
+    at = model.interpolator(q)
+    bits = [(p.side_bits(side, side, at), p(side, ks, ks, own, mean, coded, at)) for p in (model.prior, again)]
     assert torch.allclose(bits[0][0], bits[1][0], rtol=0.01)
     assert torch.allclose(bits[0][1], bits[1][1], rtol=0.01)
     assert not any(p.requires_grad for p in again.parameters())
@@ -148,12 +149,12 @@ def test_a_draw_hardens() -> None:
     assert torch.equal(hard.round()[clear], v.round()[clear])
 
 
-@pytest.mark.parametrize("length", [32, 480, 512, 544, 1024, 1056, 4096])
+@pytest.mark.parametrize("length", [32, 480, 512, 544, 1024, 1056, 1504, 4096])
 def test_parts(length: int) -> None:
     cuts = search.parts(length)
     sides = np.diff(cuts)
-    assert cuts[0] == 0 and cuts[-1] == length and max(sides) <= 512 and max(sides) - min(sides) <= 32
-    assert not any(c % 32 for c in cuts)
+    assert cuts[0] == 0 and cuts[-1] == length and max(sides) <= 512 and max(sides) - min(sides) <= 96
+    assert not any(c % 64 for c in cuts[:-1])
 
 
 @pytest.mark.parametrize("effort", [-1, 10])
