@@ -14,7 +14,6 @@ from entropy.graph import Context, Graph, Level, signed_and_magnitude
 LOGISTIC = 1.8138  #: pi / sqrt(3): deviation over scale of a logistic
 FLOOR = 0.08       #: smallest deviation the likelihood sees, in steps
 LOG_LIMIT = (-6.0, 9.0)
-SIDE_START = -2.0  #: log2 of the scales of the side latent at the start: nearly free until it is worth bits
 
 
 def bits(k: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
@@ -90,8 +89,6 @@ class Prior(nn.Module):
         self.graph = Graph(config)
         if self.graph.side is None:
             raise ValueError("a probability model without one of the side latent can only code")
-        for out in (self.graph.side.out_first, self.graph.side.out_second):
-            nn.init.constant_(out.conv.bias[out.conv.out_channels // 2:], SIDE_START)  # the scales
 
     def side_bits(self, side: Tensor, noisy: Tensor, at: Interpolate) -> Tensor:
         """Bits an image of a (noisy or rounded) side latent N,side,h,w; side: rounded."""

@@ -70,6 +70,4 @@ def tiny_model(seed: int = 0) -> Codec:
             for c in range(3):
                 low.conv.weight[c, c].uniform_(0, 0.15, generator=random)
         model.side_log_gain.fill_(1.5)
-        for out in (model.prior.graph.side.out_first, model.prior.graph.side.out_second):
-            out.conv.bias[out.conv.out_channels // 2:] += 2
     return model.eval().requires_grad_(False)

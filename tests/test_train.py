@@ -23,7 +23,8 @@ from codec.train import Settings
 STEPS = 8
 SETTINGS = {"max_steps": STEPS, "crops": 2, "size": 32, "warmup": 2, "report_steps": 2, "precision": "float32",
             "couplings_from": 0.5, "hard_from": 0.25, "valid_photos": 2}
-MODEL = {"hidden_quarter": 4, "hidden_eighth": 4, "prior": [12, 8, 8, 8], "head": [8, 8, 8, 8], "side": 4, "knots": 3}
+MODEL = {"hidden_quarter": 4, "hidden_eighth": 4, "prior": [12, 8, 8, 8], "head": [8, 8, 8, 8], "side": 4, "side_prior": 8,
+         "knots": 3}
 
 
 @pytest.fixture(scope="module")
