@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from entropy.config import BANDS, CHANNELS, Config
+from entropy.layers import Pointwise, residual
 
 
 class Block(nn.Module):
@@ -23,12 +24,16 @@ class Block(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.spread = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.widen = nn.Conv2d(width, 2 * width, 1)
-        self.narrow = nn.Conv2d(2 * width, width, 1)
+        self.widen = Pointwise(width, 2 * width)
+        self.narrow = Pointwise(2 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        return residual(x, self._mix, self.spread)
+
+    def _mix(self, spread: Tensor, x: Tensor) -> Tensor:
+        hidden = F.relu(self.widen(spread), inplace=True)
         # in place: fresh memory of this size costs as much as the arithmetic
-        return self.narrow(F.relu(self.widen(self.spread(x)), inplace=True)).add_(x)
+        return self.narrow(hidden).add_(x) if torch.is_grad_enabled() else x.add_(self.narrow(hidden))
 
 
 class Lost(NamedTuple):
@@ -47,8 +52,8 @@ class Head(nn.Module):
         n = config.head
         self.first = nn.ModuleList(nn.Conv2d(2 * c, w, 3, padding=1) for c, w in zip(BANDS, n))
         self.block = nn.ModuleList(nn.Sequential(*(Block(w) for _ in range(config.head_blocks))) for w in n)
-        self.finer = nn.ModuleList(nn.Conv2d(n[i], 4 * n[i + 1], 1) for i in range(3))
-        self.last = nn.ModuleList(nn.Conv2d(w, 2 * c, 1) for c, w in zip(BANDS, n))
+        self.finer = nn.ModuleList(Pointwise(n[i], 4 * n[i + 1], up=True) for i in range(3))
+        self.last = nn.ModuleList(Pointwise(w, 2 * c) for c, w in zip(BANDS, n))
         for layer in self.last:
             nn.init.normal_(layer.weight, std=1e-3)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
@@ -67,5 +72,5 @@ class Head(nn.Module):
             value, log_scale = o.chunk(2, 1)
             out.append(Lost(0.49 * torch.tanh(value), value, (log_scale + level_scale[i]).clamp(-6, 3)))
             if i + 1 < len(ks):
-                from_coarser = F.pixel_shuffle(self.finer[i](x), 2)
+                from_coarser = self.finer[i](x)
         return out

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from entropy.config import BANDS, PHASES, Config, chroma, luma
-from entropy.layers import Layer
+from entropy.layers import Layer, residual
 
 OUT = 256          #: outputs (mean, log2 of the scale) come in units of 1/256
 LARGEST = 4095     #: magnitude to which a coefficient is clamped where a network or predictor reads it
@@ -49,17 +49,17 @@ class Context(nn.Module):
         self.phase = nn.Parameter(torch.randn(4, width) * 0.1)
 
     def at_phase(self, step: int, trunk: Tensor, known: Tensor) -> Tensor:
-        """Features at a phase: N,width,H/2,W/2. `known`: features of k, zero where not coded yet."""
+        """Features at a phase: N,width,H/2,W/2. `known`: features of k, zero where not coded yet, with a margin of 1 of zeros."""
         i, j = PHASES[step]
         own = trunk[:, :, i::2, j::2] + self.phase[step][None, :, None, None]
         c = self.context(known, own, PHASES[step]) if step else own.clamp(0, self.context.limit)
-        return self.mix_narrow(self.mix_widen(c), c)
+        return residual(c, lambda c, same: self.mix_narrow(self.mix_widen(c), same))
 
     def linear(self, step: int, known: Tensor) -> Tensor | None:
         """Prediction of the 3 low-band channels at a phase from their known values (N,3,H,W)."""
         if self.low is None or step == 0:
             return None
-        return self.low[step - 1](known, None, PHASES[step])
+        return self.low[step - 1](F.pad(known, (2, 2, 2, 2)), None, PHASES[step])
 
 
 class Level(Context):
@@ -77,7 +77,7 @@ class Level(Context):
 
     def trunk(self, parent: Tensor) -> Tensor:
         """Parent features -> T, both N,width,H,W."""
-        return self.narrow(self.widen(self.spread(parent)), parent)
+        return residual(parent, lambda x, parent: self.narrow(self.widen(x), parent), self.spread)
 
 
 class Graph(nn.Module):
@@ -91,9 +91,9 @@ class Graph(nn.Module):
         groups = list(range(half)), list(range(half, config.side))
         self.side = Context(groups, config.side_prior, layer) if config.side_prior else None
         self.hyper_first = layer(config.side, n[0], 3)
-        self.hyper_last = layer(n[0], 4 * n[0])
+        self.hyper_last = layer(n[0], 4 * n[0], up=True)
         self.levels = nn.ModuleList(Level(band, width, i == 0, layer) for i, (band, width) in enumerate(zip(BANDS, n)))
-        self.finer = nn.ModuleList(layer(n[i] + 2 * BANDS[i], 4 * n[i + 1]) for i in range(3))
+        self.finer = nn.ModuleList(layer(n[i] + 2 * BANDS[i], 4 * n[i + 1], up=True) for i in range(3))
         # what a quality adds to the input of hyper synthesis' last layer and of each finer level; T of the side latent
         self.quality = nn.ParameterList(
             nn.Parameter(torch.zeros(config.knots, width))
@@ -101,11 +101,11 @@ class Graph(nn.Module):
 
     def hyper(self, side: Tensor, quality: Tensor) -> Tensor:
         """Features of the side latent (N,side,h,w) -> P4 (N,width,2h,2w)."""
-        return F.pixel_shuffle(self.hyper_last(self.hyper_first(side, quality)), 2)
+        return self.hyper_last(self.hyper_first(side, quality))
 
     def down(self, level: int, trunk: Tensor, k: Tensor, quality: Tensor) -> Tensor:
         """Trunk and features of k of a level -> parent features of the next finer one."""
-        return F.pixel_shuffle(self.finer[level](torch.cat((trunk, k), 1), quality), 2)
+        return self.finer[level](torch.cat((trunk, k), 1), quality)
 
 
 def signed_and_magnitude(feature: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from entropy.coder import Coder, Decoder, Encoder, Models
 from entropy.config import BANDS, PHASES, Config
 from entropy.factorised import Factorised
 from entropy.graph import LARGEST, OUT, Context, Graph, signed_and_magnitude
-from entropy.layers import LIMIT, Layer, conv
+from entropy.layers import LIMIT, Layer, cell_order, conv, up
 from entropy.prior import Prior
 from entropy.rounding import Rounding
 from entropy.tables import LOG2_SMALLEST, SCALES, Tables, logistic_tables
@@ -39,7 +39,7 @@ class NotExact(ValueError):
 
 
 class IntegerLayer(nn.Module):
-    """clamp(floor((conv(x) + bias) / 2^shift) + addend), all integers."""
+    """clamp(floor((conv(x) + bias) / 2^shift) + addend), all integers; an addend of the result's size is overwritten."""
 
     weight: Tensor
     bias: Tensor
@@ -47,10 +47,10 @@ class IntegerLayer(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, size: int = 1, groups: int = 1, signed: bool = False,
                  std: float | None = None, limit_in: float = LIMIT, limit: float = LIMIT,
-                 scale_in: int = 64, scale_out: int = 64):
+                 scale_in: int = 64, scale_out: int = 64, up: bool = False):
         """A layer of the shape that `Layer` would have of the same arguments, its numbers to be loaded."""
         super().__init__()
-        self.groups = groups
+        self.groups, self.up = groups, up
         self.limit_in, self.limit = round(limit_in * scale_in), round(limit * scale_out)
         self.low = -self.limit if signed else 0
         self.register_buffer("weight", torch.zeros(channels_out, channels_in // groups, size, size))
@@ -62,7 +62,7 @@ class IntegerLayer(nn.Module):
         """The rounded form of a trained layer."""
         conv = layer.conv
         out = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.groups, bool(layer.low), None,
-                  layer.limit_in, layer.limit, layer.scale_in, layer.scale_out)
+                  layer.limit_in, layer.limit, layer.scale_in, layer.scale_out, layer.up)
         weight = conv.weight.detach().double() * layer.scale_out / layer.scale_in
         bias = conv.bias.detach().double() * layer.scale_out + 0.5  # type: ignore[union-attr]
         largest = weight.abs().sum((1, 2, 3)) * out.limit_in + bias.abs()
@@ -87,13 +87,24 @@ class IntegerLayer(nn.Module):
 
     def prepare(self) -> None:
         """What follows from weights and shifts, anew where those were loaded."""
-        self.weight = self.weight.contiguous(memory_format=torch.channels_last)
-        self.scale = torch.exp2(-self.shift)[None, :, None, None]
+        scale = torch.exp2(-self.shift)
+        numbers = self.weight, scale, self.bias * scale
+        weight, scale, start = map(cell_order, numbers) if self.up else numbers
+        self.taps = weight.contiguous(memory_format=torch.channels_last)
+        self.scale, self.start = scale[None, :, None, None], start[None, :, None, None]
 
     def forward(self, x: Tensor, addend: Tensor | None = None, phase: tuple[int, int] | None = None) -> Tensor:
-        y = conv(x, self.weight, self.bias, self.groups, phase).mul_(self.scale).floor_()
+        # scaling by a power of two is exact, before the sum as after it
+        if self.up:
+            in_cells = None if addend is None else cell_order(addend, 1)
+            return up(x, lambda x: self._values(x, in_cells, None))
+        return self._values(x, addend, phase)
+
+    def _values(self, x: Tensor, addend: Tensor | None, phase: tuple[int, int] | None) -> Tensor:
+        y = conv(x, self.taps, None, self.groups, phase)
+        torch.addcmul(self.start, y, self.scale, out=y).floor_()
         if addend is not None:
-            y += addend
+            y = addend.add_(y) if addend.shape == y.shape else y.add_(addend)
         return y.clamp_(self.low, self.limit)
 
 
@@ -259,13 +270,13 @@ class IntegerPrior(nn.Module):
                         report and functools.partial(report, 4 ** i / sum(len(PHASES) * 4 ** j for j in range(last + 1))))
             levels.append(k[0].numpy().astype(np.int32))
             if i < last:
-                parent = graph.down(i, trunk, known, bias[i + 1])
+                parent = graph.down(i, trunk, known[:, :, 1:-1, 1:-1], bias[i + 1])
         return Latent(side, levels)
 
     @staticmethod
     def _blank(channels: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Values 1,C,h,w that are not known yet, and their features."""
-        known = torch.zeros(1, 2 * channels, height, width).contiguous(memory_format=torch.channels_last)
+        """Values 1,C,h,w that are not known yet, and their features, with a margin of 1."""
+        known = torch.zeros(1, height + 2, width + 2, 2 * channels).permute(0, 3, 1, 2)
         return torch.zeros(1, channels, height, width), known
 
     def _level(self, coder: Coder, level: Context, trunk: Tensor, k: Tensor, known: Tensor, given: np.ndarray | None,
@@ -274,7 +285,7 @@ class IntegerPrior(nn.Module):
         """The 8 steps of a level (or of the side latent); fills k and its features. `stepped` is called after each two."""
         # a band that this quality drops has the lowest scale: it is skipped
         own = np.where(coded, own, -(1 << 20))
-        band = len(coded)
+        band, inner = len(coded), known[:, :, 1:-1, 1:-1]
         for step, (y, x) in enumerate(PHASES):
             if y >= k.shape[2] or x >= k.shape[3]:
                 continue
@@ -284,7 +295,7 @@ class IntegerPrior(nn.Module):
                 if not coded[group].any():
                     continue
                 if group is level.second:
-                    c = level.from_first(self._here(known, level.of_first, y, x), c)
+                    c = level.from_first(self._here(inner, level.of_first, y, x), c)
                 o = out(c)[0]
                 n = len(group)
                 scale = o[n:] + torch.from_numpy(own[group].astype(np.float32))[:, None, None]
@@ -297,7 +308,7 @@ class IntegerPrior(nn.Module):
                                        None if weight is None else weight[group])
                 new = torch.from_numpy(values.astype(np.float32))
                 k[0, group, y::2, x::2] = new
-                known[0, [*group, *(m + band for m in group)], y::2, x::2] = signed_and_magnitude(self.features(new)[None])[0]
+                inner[0, [*group, *(m + band for m in group)], y::2, x::2] = signed_and_magnitude(self.features(new)[None])[0]
             if stepped:
                 stepped()
 

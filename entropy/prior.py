@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from torch import Tensor
 
 from entropy.config import PHASES, Config
@@ -44,7 +45,7 @@ def said(context: Context, trunk: Tensor, k: Tensor, features: Callable[[], Tens
     for number, (y, x) in enumerate(PHASES):
         if y >= k.shape[2] or x >= k.shape[3]:  # a side latent may be a single row or column
             continue
-        c = context.at_phase(number, trunk, features() * mask)
+        c = context.at_phase(number, trunk, F.pad(features() * mask, (1, 1, 1, 1)))
         linear = context.linear(number, k[:, :3] * mask)
         for group, out in ((context.first, context.out_first), (context.second, context.out_second)):
             if group is context.second:
