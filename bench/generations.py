@@ -14,7 +14,7 @@ from bench.codecs import Codec
 from bench.curves import load_json
 from bench.errors import BenchError
 from bench.folder import Outcome, Report, readable, results
-from bench.images import fingerprint, list_images, machine, write_json
+from bench.images import fingerprint, list_images, machine, middle, write_json
 from bench.metrics import Image8, psnr
 from bench.pool import Failure, Task
 
@@ -60,16 +60,24 @@ def schedules(settings: Sequence[float], alternate: bool) -> list[Schedule]:
 def run_generations(
     codec: Codec, image: Image8, schedule: Schedule, count: int
 ) -> list[Generation]:
-    """Encode an image `count` times, each time what the last file decoded to."""
+    """Encode an image `count` times, each time what the last file decoded to.
+
+    Codecs are deterministic: what the same pixels were coded to before, at the same setting, is taken from there, so that
+    a series that has settled costs nothing.
+    """
     if count < 1 or not schedule:
         raise ValueError("at least one generation at one setting is needed")
     result: list[Generation] = []
     first_files: dict[float, bytes] = {}
     first_data, first_pixels = b"", image
     pixels = image
+    done: dict[tuple[float, str], tuple[bytes, Image8]] = {}
     for number, setting in enumerate(islice(cycle(schedule), count), 1):
-        data = codec.encode(pixels, setting)
-        pixels = codec.decode(data)
+        key = setting, fingerprint(pixels)
+        if key not in done:
+            data = codec.encode(pixels, setting)
+            done[key] = data, codec.decode(data)
+        data, pixels = done[key]
         if pixels.dtype != np.uint8:
             raise ValueError(f"decoded to {pixels.dtype}, not to 8 bit")
         if number == 1:
@@ -108,6 +116,7 @@ def measure_generations(
     out: Path,
     *,
     missing: Mapping[str, str] | None = None,
+    crop: tuple[int, int] | None = None,
     jobs: int = 1,
     command: str = "",
     report: Report = print,
@@ -115,7 +124,8 @@ def measure_generations(
     """Run every schedule of every codec on every image of a folder, in `jobs` processes; write all of it to `out`.
 
     `plan` has the schedules of each codec by its name. The file is written after each image of a
-    schedule, and what it has already is kept if codec, schedule, number and pixels are the same.
+    schedule, and what it has already is kept if codec, schedule, number and pixels are the same. Of images larger
+    than `crop` (width, height) only the middle is taken.
     Returns what was written, and what did not work.
     """
     paths = list_images(folder)
@@ -139,6 +149,7 @@ def measure_generations(
         "name": "generations",
         "folder": folder.resolve().name,
         "generations": count,
+        "crop": list(crop) if crop else None,
         "command": command,
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "jobs": jobs,
@@ -156,7 +167,8 @@ def measure_generations(
         write_json(out, document)
 
     def tasks() -> Iterator[Task]:
-        for name, image in readable(paths, outcome, report):
+        for name, whole in readable(paths, outcome, report):
+            image = middle(whole, *crop) if crop else whole
             pixels = fingerprint(image)
             for index, entry in enumerate(series):
                 if entry["images"].get(name, {}).get("pixels") == pixels:

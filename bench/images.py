@@ -14,7 +14,7 @@ from PIL import Image
 from bench.errors import BenchError
 from bench.metrics import Image8
 
-__all__ = ["IMAGE_SUFFIXES", "fingerprint", "list_images", "machine", "read_image", "write_json", "write_text"]
+__all__ = ["IMAGE_SUFFIXES", "fingerprint", "list_images", "machine", "middle", "read_image", "write_json", "write_text"]
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -42,6 +42,12 @@ def read_image(path: Path) -> Image8:
         if picture.mode.startswith(("I", "F")):
             raise ValueError(f"mode {picture.mode}: only 8-bit images are measured")
         return np.array(picture.convert("RGB"))
+
+
+def middle(image: Image8, width: int, height: int) -> Image8:
+    """Return the middle of an image, at most so large."""
+    top, left = (max(0, (n - size) // 2) for n, size in zip(image.shape, (height, width)))
+    return np.ascontiguousarray(image[top : top + height, left : left + width])
 
 
 def fingerprint(image: Image8) -> str:

@@ -1,7 +1,7 @@
 """The head: what the decoder knows of the lost information, given what was kept.
 
 From the coefficients k it says, for each coefficient, d (the point inside the quantisation bin) where it
-was coded, and m and log s (a Gaussian's mean and deviation) where it was dropped. Given k it is an affine
+was coded, m (a Gaussian's mean) where it was dropped, and log s, the deviation around the one or the other. Given k it is an affine
 map of what was dropped, so keeping z inverts exactly (IRN, arXiv 2005.05650, section 3.3).
 """
 from __future__ import annotations
@@ -16,6 +16,9 @@ from torch import Tensor
 
 from entropy.config import BANDS, CHANNELS, Config
 from entropy.layers import Pointwise, residual
+
+
+MOST = 0.49  #: of an offset, in steps: beyond 1/2 another integer is nearer
 
 
 class Block(nn.Module):
@@ -37,7 +40,8 @@ class Block(nn.Module):
 
 
 class Lost(NamedTuple):
-    """Of one level, N,C,H,W each: offset in steps (|offset| < 1/2); mean and log deviation, in deviations."""
+    """Of one level, N,C,H,W each: offset in steps (at most MOST); mean and log deviation, in deviations (of coded
+    coefficients see `Codec.bin_deviation`)."""
 
     offset: Tensor
     mean: Tensor
@@ -70,7 +74,7 @@ class Head(nn.Module):
             x = self.block[i](F.relu(x, inplace=True))
             o = self.last[i](F.relu(x, inplace=i == 3)).float()
             value, log_scale = o.chunk(2, 1)
-            out.append(Lost(0.49 * torch.tanh(value), value, (log_scale + level_scale[i]).clamp(-6, 3)))
+            out.append(Lost(MOST * torch.tanh(value), value, (log_scale + level_scale[i]).clamp(-6, 3)))
             if i + 1 < len(ks):
                 from_coarser = self.finer[i](x)
         return out

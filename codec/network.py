@@ -9,7 +9,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from codec.head import Head, Lost
+from codec.head import MOST, Head, Lost
 from codec.transform import Analysis
 from entropy.config import BANDS, CHANNELS, Config
 from entropy.prior import Prior
@@ -28,7 +28,7 @@ class Latent(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """Of a batch: reconstruction in pixels, bits an image, nats of the dropped coefficients a pixel, MSE."""
+    """Of a batch: reconstruction in pixels, bits an image, nats of what is lost, a pixel, MSE."""
 
     x: Tensor | None
     bits: Tensor
@@ -44,7 +44,7 @@ class Codec(nn.Module):
                    |               |
                    v (dropped)     head -> d, m, s
                                    |
-        x^ <-f^-1- (k + d) / g, m + T s e
+        x^ <-f^-1- (k + d + T s e) / g, m + T s e        (|d + T s e| < 1/2)
     """
 
     deviation: Tensor
@@ -98,13 +98,23 @@ class Codec(nn.Module):
         return self.head(k, relative, self.interpolator(quality))
 
     def restore(self, k: list[Tensor], latent: Latent, lost: list[Lost], z: list[Tensor] | None = None) -> list[Tensor]:
-        """Bands from rounded k and z (None: the most likely)."""
+        """Bands from rounded k and z (None: the most likely). A coded coefficient stays in its bin: encoding what was
+        drawn gives k again."""
         bands = []
         for i, (a, o) in enumerate(zip(k, lost)):
-            dropped = o.mean if z is None else o.mean + torch.exp(o.log_scale) * z[i]
-            bands.append(torch.where(latent.coded[i] > 0, (a + o.offset) / latent.gain[i],
-                                     dropped * latent.deviation[i]))
+            offset, dropped = o.offset, o.mean
+            if z is not None:
+                dropped = dropped + torch.exp(o.log_scale) * z[i]
+                offset = (offset + self.bin_deviation(o, latent, i) * z[i]).clamp(-MOST, MOST)
+            bands.append(torch.where(latent.coded[i] > 0, (a + offset) / latent.gain[i], dropped * latent.deviation[i]))
         return bands
+
+    @staticmethod
+    def bin_deviation(lost: Lost, latent: Latent, level: int) -> Tensor:
+        """Of coded coefficients around k + offset, in steps. exp(log_scale) counts in units that are deviations where
+        steps are coarse, and steps where they are fine."""
+        deviations = latent.deviation[level] * latent.gain[level]
+        return torch.exp(lost.log_scale) * deviations / (1 + deviations)
 
     def synthesise(self, bands: list[Tensor]) -> Tensor:
         """Bands -> pixels N,3,H,W, not clipped."""
@@ -155,9 +165,10 @@ class Codec(nn.Module):
             return Forward(None, bits, zero, zero)
         lost = self.lost(k, latent, quality)
         area, nll = x.shape[2] * x.shape[3], zero
-        for a, g, d, c, o in zip(*latent_columns(latent), lost):
-            z = (a / g / d - o.mean).detach() * torch.exp(-o.log_scale)
-            nll = nll + ((0.5 * z * z + o.log_scale) * (1 - c)).sum((1, 2, 3)) / area
+        for i, (a, g, d, c, o) in enumerate(zip(*latent_columns(latent), lost)):
+            error = torch.where(c > 0, a - k[i] - o.offset, a / g / d - o.mean).detach()
+            scale = torch.where(c > 0, self.bin_deviation(o, latent, i), torch.exp(o.log_scale)).clamp(min=1e-3)
+            nll = nll + (0.5 * (error / scale) ** 2 + torch.log(scale)).sum((1, 2, 3)) / area
         bands = self.restore(k, latent, lost)
         if not pixels:
             error = sum(((b - a / g) ** 2).sum((1, 2, 3)) for a, g, b in zip(latent.k, latent.gain, bands))

@@ -456,6 +456,31 @@ def test_schedules():
         run_generations(open_codec("jpeg"), picture(0), (), 3)
 
 
+def test_what_was_coded_before_is_not_coded_again():
+    class Counting(Latent):
+        calls = 0
+
+        def encode(self, image, setting):
+            Counting.calls += 1
+            return super().encode(image, setting)
+
+    rows = run_generations(Counting(), np.full((1, 4, 3), 7, np.uint8), (4, 1), 12)
+    assert [row.generation for row in rows] == list(range(1, 13))
+    assert Counting.calls == 3  # 7 and 9 at 4, which give 8, and 8 at 1
+
+
+def test_generations_of_the_middle(folder, out):
+    command = ["generations", str(folder), "--codecs", "jpeg", "--settings", "50", "--jobs", "1"]
+    command += ["--generations", "2", "--out", str(out)]
+    assert main(command) == 0
+    whole = json.loads(out.read_text())["series"][0]["means"][0]["bytes"]
+    assert main([*command, "--crop", "16x24"]) == 0
+    document = json.loads(out.read_text())
+    assert document["crop"] == [16, 24] and document["series"][0]["means"][0]["bytes"] < whole
+    with pytest.raises(SystemExit):
+        main([*command, "--crop", "16"])
+
+
 def test_generations_command(folder, out, capsys):
     (folder / "1.png").write_bytes(b"broken")
     command = ["generations", str(folder), "--codecs", "jpeg", "--settings", "50,80", "--jobs", "1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -44,10 +46,14 @@ def test_the_point_is_inside_its_bin() -> None:
     latent = model.analyse(x, q)
     k = [(a * c).round() for a, c in zip(latent.k, latent.coded)]
     wild = [a + 1000 for a in k]
-    for ks in (k, wild):
-        bands = model.restore(ks, latent, model.lost(ks, latent, q))
-        for a, b, g, c in zip(ks, bands, latent.gain, latent.coded):
+    likely = model.restore(k, latent, model.lost(k, latent, q))
+    z = [3 * torch.randn_like(a) for a in k]
+    for ks, drawn in itertools.product((k, wild), (None, z)):
+        bands = model.restore(ks, latent, model.lost(ks, latent, q), drawn)
+        for a, b, g, c, mode in zip(ks, bands, latent.gain, latent.coded, likely):
             assert ((b * g).round() - a).mul(c).abs().max() == 0
+            if drawn:  # every band is, coded or dropped
+                assert ((b != mode).float().mean((0, 2, 3)) > 0.2).all()
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ __all__ = [
     "open_asked",
     "say",
     "settings_by_codec",
+    "size",
 ]
 
 EXIT_INCOMPLETE = 1
@@ -69,6 +70,12 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return number
+
+
+def size(text: str) -> tuple[int, int]:
+    """Parse width and height, as in 384x256."""
+    width, _, height = text.partition("x")
+    return count(width), count(height)
 
 
 def settings_by_codec(given: Sequence[str], codecs: Sequence[str]) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.codecs import Codec
-from bench.commands.common import add_measuring, conclude, count, open_asked, say, settings_by_codec
+from bench.commands.common import add_measuring, conclude, count, open_asked, say, settings_by_codec, size
 from bench.generations import measure_generations, schedules
 from bench.loss import growth, losses
 
@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
     add_measuring(parser, ",".join(DEFAULT))
     parser.add_argument("--generations", type=count, default=50, metavar="N", help="how many (default: 50)")
     parser.add_argument("--alternate", action="store_true", help="also go through all the settings in turn")
+    parser.add_argument("--crop", type=size, metavar="WxH", help="only the middle of each image (default: all of it)")
     parser.set_defaults(run=run)
 
 
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         args.generations,
         args.out,
         missing=missing,
+        crop=args.crop,
         jobs=args.jobs,
         command=args.command_line,
         report=say,
