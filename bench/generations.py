@@ -62,8 +62,8 @@ def run_generations(
 ) -> list[Generation]:
     """Encode an image `count` times, each time what the last file decoded to.
 
-    Codecs are deterministic: what the same pixels were coded to before, at the same setting, is taken from there, so that
-    a series that has settled costs nothing.
+    Codecs are deterministic: what the same pixels were coded to before, at the same setting, is taken from there,
+    so that a series that has settled costs nothing.
     """
     if count < 1 or not schedule:
         raise ValueError("at least one generation at one setting is needed")

@@ -14,7 +14,16 @@ from PIL import Image
 from bench.errors import BenchError
 from bench.metrics import Image8
 
-__all__ = ["IMAGE_SUFFIXES", "fingerprint", "list_images", "machine", "middle", "read_image", "write_json", "write_text"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "fingerprint",
+    "list_images",
+    "machine",
+    "middle",
+    "read_image",
+    "write_json",
+    "write_text",
+]
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

@@ -3,8 +3,8 @@
     python -m bench.texture PHOTOS --qualities 10,20,30
 
 Each photo is encoded once a quality and decoded at each temperature. Energy is the mean square of the luma bands of a
-9/7 wavelet at 1/2 and 1/4, decoded over original; of the photos the ratio of the sums, and the median ratio. PSNR falls where
-detail is drawn, since what is drawn is not what was there; SSIMULACRA2 is a perceptual metric.
+9/7 wavelet at 1/2 and 1/4, decoded over original; of the photos the ratio of the sums, and the median ratio. PSNR falls
+where detail is drawn, since what is drawn is not what was there; SSIMULACRA2 is a perceptual metric.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def measure(folder: Path, quality: float, temperatures: list[float]) -> list[lis
         data = codec.encode(image, quality)
         before.append(energies(image))
         for i, temperature in enumerate(temperatures):
-            decoded = codec.decode(data, temperature=temperature, array=True)
+            decoded = np.asarray(codec.decode(data, temperature=temperature))
             after[i].append(energies(decoded))
             figures[i].append((psnr(image, decoded), ssimulacra2(image, decoded)))
     original = np.array(before)
@@ -69,7 +69,8 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{'quality':>7}{'T':>6}{'sum':>8}{'median':>8}{'sum':>8}{'median':>8}{'PSNR':>9}{'SSIMULACRA2':>13}")
     for quality in (float(q) for q in a.qualities.split(",")):
         for temperature, row in zip(temperatures, measure(a.folder, quality, temperatures)):
-            print(f"{quality:7g}{temperature:6g}" + "".join(f"{v:8.2f}" for v in row[:4]) + f"{row[4]:9.2f}{row[5]:13.2f}")
+            ratios = "".join(f"{v:8.2f}" for v in row[:4])
+            print(f"{quality:7g}{temperature:6g}{ratios}{row[4]:9.2f}{row[5]:13.2f}")
     return 0
 
 

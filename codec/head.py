@@ -1,8 +1,8 @@
 """The head: what the decoder knows of the lost information, given what was kept.
 
 From the coefficients k it says, for each coefficient, d (the point inside the quantisation bin) where it
-was coded, m (a Gaussian's mean) where it was dropped, and log s, the deviation around the one or the other. Given k it is an affine
-map of what was dropped, so keeping z inverts exactly (IRN, arXiv 2005.05650, section 3.3).
+was coded, m (a Gaussian's mean) where it was dropped, and log s, the deviation around the one or the other. Given
+k it is an affine map of what was dropped, so keeping z inverts exactly (IRN, arXiv 2005.05650, section 3.3).
 """
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from entropy.config import BANDS, CHANNELS, Config
 from entropy.layers import Pointwise, residual
-
 
 MOST = 0.49  #: of an offset, in steps: beyond 1/2 another integer is nearer
 
