@@ -120,7 +120,7 @@ class _Session:
         values = [on_device(a) for a in k]
         latent, q = self.latent(values, quality)
         drawn = None if z is None else [on_device(a) for a in z]
-        bands = self.model.restore(values, latent, self.model.lost(values, latent, q), drawn)
+        bands = self.model.restore(values, latent, self.model.lost(values, latent, q, z is not None), drawn)
         return self.model.synthesise(bands) if scale == 1 else self.model.reduce(bands, scale)
 
 

@@ -68,30 +68,49 @@ class Colour(Transform):
         return a * x[:, 0:1] + b * x[:, 1:2] + c * x[:, 2:3]
 
 
-def _before(x: Tensor, dim: int) -> Tensor:
+def _with_before(x: Tensor, dim: int) -> Tensor:
+    """Each sample plus the one before it; the first counts twice."""
     n = x.shape[dim]
-    return torch.cat((x.narrow(dim, 0, 1), x.narrow(dim, 0, n - 1)), dim)
+    if torch.is_grad_enabled():
+        return x + torch.cat((x.narrow(dim, 0, 1), x.narrow(dim, 0, n - 1)), dim)
+    out = torch.empty_like(x)
+    torch.add(x.narrow(dim, 0, 1), x.narrow(dim, 0, 1), out=out.narrow(dim, 0, 1))
+    torch.add(x.narrow(dim, 1, n - 1), x.narrow(dim, 0, n - 1), out=out.narrow(dim, 1, n - 1))
+    return out
 
 
-def _after(x: Tensor, dim: int) -> Tensor:
+def _with_after(x: Tensor, dim: int) -> Tensor:
+    """Each sample plus the one after it; the last counts twice."""
     n = x.shape[dim]
-    return torch.cat((x.narrow(dim, 1, n - 1), x.narrow(dim, n - 1, 1)), dim)
+    if torch.is_grad_enabled():
+        return x + torch.cat((x.narrow(dim, 1, n - 1), x.narrow(dim, n - 1, 1)), dim)
+    out = torch.empty_like(x)
+    torch.add(x.narrow(dim, 0, n - 1), x.narrow(dim, 1, n - 1), out=out.narrow(dim, 0, n - 1))
+    torch.add(x.narrow(dim, n - 1, 1), x.narrow(dim, n - 1, 1), out=out.narrow(dim, n - 1, 1))
+    return out
+
+
+def _add(x: Tensor, factor: float, y: Tensor) -> Tensor:
+    """x + factor * y, each rounded; without gradients in the memory of y."""
+    if torch.is_grad_enabled():
+        return x + factor * y
+    return torch.add(x, y.mul_(factor), out=y)
 
 
 def _lift(even: Tensor, odd: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    odd = odd + ALPHA * (even + _after(even, dim))
-    even = even + BETA * (odd + _before(odd, dim))
-    odd = odd + GAMMA * (even + _after(even, dim))
-    even = even + DELTA * (odd + _before(odd, dim))
+    odd = _add(odd, ALPHA, _with_after(even, dim))
+    even = _add(even, BETA, _with_before(odd, dim))
+    odd = _add(odd, GAMMA, _with_after(even, dim))
+    even = _add(even, DELTA, _with_before(odd, dim))
     return even * KAPPA, odd / KAPPA
 
 
 def _unlift(low: Tensor, high: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     even, odd = low / KAPPA, high * KAPPA
-    even = even - DELTA * (odd + _before(odd, dim))
-    odd = odd - GAMMA * (even + _after(even, dim))
-    even = even - BETA * (odd + _before(odd, dim))
-    odd = odd - ALPHA * (even + _after(even, dim))
+    even = _add(even, -DELTA, _with_before(odd, dim))
+    odd = _add(odd, -GAMMA, _with_after(even, dim))
+    even = _add(even, -BETA, _with_before(odd, dim))
+    odd = _add(odd, -ALPHA, _with_after(even, dim))
     return even, odd
 
 

@@ -55,7 +55,7 @@ class Head(nn.Module):
         n = config.head
         self.first = nn.ModuleList(nn.Conv2d(2 * c, w, 3, padding=1) for c, w in zip(BANDS, n))
         self.block = nn.ModuleList(nn.Sequential(*(Block(w) for _ in range(config.head_blocks))) for w in n)
-        self.finer = nn.ModuleList(Pointwise(n[i], 4 * n[i + 1], up=True) for i in range(3))
+        self.finer = nn.ModuleList(Pointwise(n[i], 4 * n[i + 1]) for i in range(3))
         self.last = nn.ModuleList(Pointwise(w, 2 * c) for c, w in zip(BANDS, n))
         for layer in self.last:
             nn.init.normal_(layer.weight, std=1e-3)  # type: ignore[arg-type]
@@ -63,17 +63,22 @@ class Head(nn.Module):
         self.quality = nn.Parameter(torch.zeros(config.knots, n[0]))
         self.log_scale = nn.Parameter(torch.zeros(config.knots, CHANNELS))
 
-    def forward(self, ks: list[Tensor], relative: list[Tensor], at: Callable[[Tensor], Tensor]) -> list[Lost]:
-        """ks: coefficients; relative: the same in deviations; at: interpolates tables (knots,C) to N,C."""
+    def forward(self, ks: list[Tensor], relative: list[Tensor], at: Callable[[Tensor], Tensor],
+                scales: bool = True) -> list[Lost]:
+        """ks: coefficients; relative: the same in deviations; at: interpolates tables (knots,C) to N,C. Without
+        `scales` (nothing is drawn) log_scale is empty."""
         out: list[Lost] = []
-        from_coarser = at(self.quality)[:, :, None, None]
+        x = ks[0]
         level_scale = at(self.log_scale)[:, :, None, None].split(BANDS, 1)
         for i in range(len(ks)):  # fewer than 4 levels in a preview
-            x = self.first[i](torch.cat((torch.asinh(ks[i]), relative[i].clamp(-8, 8)), 1)).add_(from_coarser)
+            first = self.first[i](torch.cat((torch.asinh(ks[i]), relative[i].clamp(-8, 8)), 1))
+            x = self.finer[i - 1].up(x, first) if i else first.add_(at(self.quality)[:, :, None, None])  # type: ignore[operator]
             x = self.block[i](F.relu(x, inplace=True))
-            o = self.last[i](F.relu(x, inplace=i == 3)).float()
-            value, log_scale = o.chunk(2, 1)
-            out.append(Lost(MOST * torch.tanh(value), value, (log_scale + level_scale[i]).clamp(-6, 3)))
-            if i + 1 < len(ks):
-                from_coarser = self.finer[i](x)
+            y = F.relu(x, inplace=i == 3)
+            if scales:
+                value, log_scale = self.last[i](y).float().chunk(2, 1)
+                log_scale = (log_scale + level_scale[i]).clamp(-6, 3)
+            else:
+                value, log_scale = self.last[i].first(y, BANDS[i]), y.new_empty(0)  # type: ignore[operator]
+            out.append(Lost(MOST * torch.tanh(value), value, log_scale))
         return out

@@ -92,10 +92,10 @@ class Codec(nn.Module):
         y = self.f((x - MIDDLE) * UNIT)
         return Latent([a * g for a, g in zip(y, gain)], coded, gain, split(self.deviation[None]))
 
-    def lost(self, k: list[Tensor], latent: Latent, quality: Tensor) -> list[Lost]:
-        """What the head says of the lost information; k: rounded, zero where dropped."""
+    def lost(self, k: list[Tensor], latent: Latent, quality: Tensor, scales: bool = True) -> list[Lost]:
+        """What the head says of the lost information; k: rounded, zero where dropped. scales: its deviation, too."""
         relative = [a / (g * d) for a, g, d in zip(k, latent.gain, latent.deviation)]
-        return self.head(k, relative, self.interpolator(quality))
+        return self.head(k, relative, self.interpolator(quality), scales)
 
     def restore(self, k: list[Tensor], latent: Latent, lost: list[Lost], z: list[Tensor] | None = None) -> list[Tensor]:
         """Bands from rounded k and z (None: the most likely). A coded coefficient stays in its bin: encoding what was

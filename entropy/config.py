@@ -29,7 +29,7 @@ class Config:
     hidden_quarter: int = 48                             #: couplings at 1/4
     hidden_eighth: int = 96                              #: couplings at 1/8
     prior: tuple[int, int, int, int] = (192, 144, 96, 48)  #: probability model, coarse to fine
-    head: tuple[int, int, int, int] = (96, 64, 64, 48)   #: head, coarse to fine
+    head: tuple[int, int, int, int] = (128, 128, 96, 64) #: head, coarse to fine
     head_blocks: int = 2                                 #: residual blocks of each level of the head
     side: int = 24                                       #: side latent, at 1/32
     side_prior: int = 96                                 #: its probability model; 0: none (weights of format 1)

@@ -87,11 +87,11 @@ class IntegerLayer(nn.Module):
 
     def prepare(self) -> None:
         """What follows from weights and shifts, anew where those were loaded."""
+        # scaling by a power of two is exact, before the sum as after it
         scale = torch.exp2(-self.shift)
-        numbers = self.weight, scale, self.bias * scale
-        weight, scale, start = map(cell_order, numbers) if self.up else numbers
-        self.taps = weight.contiguous(memory_format=torch.channels_last)
-        self.scale, self.start = scale[None, :, None, None], start[None, :, None, None]
+        numbers = self.weight * scale[:, None, None, None], self.bias * scale
+        taps, self.start = map(cell_order, numbers) if self.up else numbers
+        self.taps = taps.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, addend: Tensor | None = None, phase: tuple[int, int] | None = None) -> Tensor:
         # scaling by a power of two is exact, before the sum as after it
@@ -101,8 +101,7 @@ class IntegerLayer(nn.Module):
         return self._values(x, addend, phase)
 
     def _values(self, x: Tensor, addend: Tensor | None, phase: tuple[int, int] | None) -> Tensor:
-        y = conv(x, self.taps, None, self.groups, phase)
-        torch.addcmul(self.start, y, self.scale, out=y).floor_()
+        y = conv(x, self.taps, self.start, self.groups, phase).floor_()
         if addend is not None:
             y = addend.add_(y) if addend.shape == y.shape else y.add_(addend)
         return y.clamp_(self.low, self.limit)

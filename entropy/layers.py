@@ -46,16 +46,23 @@ def residual(x: Tensor, mix: Callable[[Tensor, Tensor], Tensor], spread: Callabl
     return x
 
 
-def up(x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
-    """pixel_shuffle(f(x), 2), where f: N,C,H,W -> N,4C',H,W treats each position by itself and gives its channels in
+def up(x: Tensor, f: Callable[[Tensor], Tensor], onto: Tensor | None = None) -> Tensor:
+    """pixel_shuffle(f(x), 2), added to N,C',2H,2W `onto` (which is overwritten) where that is given, where f: N,C,H,W -> N,4C',H,W treats each position by itself and gives its channels in
     `cell_order`: where channels are innermost in memory, whole rows of them are moved. Without gradients a few rows at a
     time."""
     n, _, h, w = x.shape
     if torch.is_grad_enabled():
-        return _cells(f(x)).reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
+        y = _cells(f(x)).reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
+        return y if onto is None else onto.add_(y)
     out, tops = x.new_empty(0), strips(x)
+    if onto is not None:
+        onto = onto.contiguous(memory_format=torch.channels_last)
+        out = onto.permute(0, 2, 3, 1).view(n, h, 2, w, 2, -1)
     for top in tops:
         y = _cells(f(x[:, :, top:top + tops.step]))
+        if onto is not None:
+            out[:, top:top + tops.step] += y
+            continue
         out = out if top else x.new_empty(n, h, 2, w, 2, y.shape[-1])
         out[:, top:top + tops.step] = y
     return out.view(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
@@ -82,18 +89,24 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class Pointwise(nn.Conv2d):
-    """A 1x1 convolution, and the shuffle of its output where `up`: N,C,H,W -> N,C',H,W or N,C'/4,2H,2W."""
+    """A 1x1 convolution."""
 
-    def __init__(self, channels_in: int, channels_out: int, up: bool = False):
+    def __init__(self, channels_in: int, channels_out: int):
         super().__init__(channels_in, channels_out, 1)
-        self.up = up
 
     def forward(self, x: Tensor) -> Tensor:
-        assert self.bias is not None
-        if self.up:
-            weight, bias = cell_order(self.weight), cell_order(self.bias)
-            return up(x, lambda x: pointwise(x, weight, bias))
         return pointwise(x, self.weight, self.bias)
+
+    def first(self, x: Tensor, count: int) -> Tensor:
+        """Only the first `count` channels."""
+        assert self.bias is not None
+        return pointwise(x, self.weight[:count], self.bias[:count])
+
+    def up(self, x: Tensor, onto: Tensor) -> Tensor:
+        """onto + pixel_shuffle(self(x), 2), in place."""
+        assert self.bias is not None
+        weight, bias = cell_order(self.weight), cell_order(self.bias)
+        return up(x, lambda x: pointwise(x, weight, bias), onto)
 
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, phase: tuple[int, int] | None) -> Tensor:
