@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from entropy.coder import Coder, Decoder, Encoder, Models
 from entropy.config import BANDS, PHASES, Config
 from entropy.factorised import Factorised
-from entropy.graph import LARGEST, OUT, Context, Graph, signed_and_magnitude
+from entropy.graph import LARGEST, OUT, Context, Graph
 from entropy.layers import LIMIT, Layer, cell_order, conv, up
 from entropy.prior import Prior
 from entropy.rounding import Rounding
@@ -123,6 +123,25 @@ def interpolate(table: np.ndarray, quality: int) -> np.ndarray:
     return (a * (QUALITY_UNITS - share) + b * share) // QUALITY_UNITS
 
 
+def _placed(low: np.ndarray, group: list[int]) -> np.ndarray:
+    """What is said of channels 0 to 2, as flat values of a group's channels, 0 for the others."""
+    out = np.zeros((len(group), *low.shape[1:]), np.float32)
+    for i, channel in enumerate(group):
+        if channel < 3:
+            out[i] = low[channel]
+    return out.reshape(-1)
+
+
+def _slices(group: list[int]) -> list[tuple[slice, slice]]:
+    """Channels that are consecutive or two or one of each three colours: slices of the group, and the channels that they
+    are. Writing to slices takes a third of the time that writing to a list of channels does."""
+    step = 1 if group[-1] - group[0] + 1 == len(group) else 3
+    starts = [c for c in group if c < group[0] + min(step, 2)]
+    out = [(slice(i, None, len(starts)), slice(c, group[-1] + 1, step)) for i, c in enumerate(starts)]
+    assert sorted(c for _, channels in out for c in range(group[-1] + 1)[channels]) == group
+    return out
+
+
 def _integer_graph(graph: Graph) -> Graph:
     """The graph itself, its layers and parameters turned into integers."""
     def replace(module: nn.Module) -> None:
@@ -158,7 +177,7 @@ class IntegerPrior(nn.Module):
         self.tables, self.models, self.rounding = tables, Models(tables), Rounding(tables)
         self.factorised = factorised
         values = np.round(np.arcsinh(np.arange(-FEATURE_RANGE, FEATURE_RANGE + 1, dtype=np.float64)) * 64)
-        self.feature_table = torch.from_numpy(values.astype(np.float32))
+        self.features_are(values)
 
     @classmethod
     @torch.no_grad()
@@ -169,6 +188,11 @@ class IntegerPrior(nn.Module):
         graph = _integer_graph(copy.deepcopy(prior.graph).cpu())
         return cls(prior.config, graph, whole(log2_own, OUT * 64), whole(mean_gain, OUT * 64), whole(log2_start, COARSE),
                    logistic_tables())
+
+    def features_are(self, values: np.ndarray) -> None:
+        """Set the table of asinh(k) in 1/64, from -FEATURE_RANGE to FEATURE_RANGE."""
+        self.feature_values = values.astype(np.float32)
+        self.feature_table = torch.from_numpy(self.feature_values)
 
     # -- as arrays -----------------------------------------------------------------------------
     _NUMBERS = ("own", "mean_gain", "coded_from")
@@ -203,7 +227,7 @@ class IntegerPrior(nn.Module):
         factorised = None if config.side_prior else \
             Factorised(Tables(*(arrays[f"side.{field}"] for field in Tables._fields)), arrays["side_mean"])
         out = cls(config, graph, *(arrays[n].astype(np.int64) for n in cls._NUMBERS), tables, factorised)
-        out.feature_table = torch.from_numpy(arrays["features"].astype(np.float32))
+        out.features_are(arrays["features"])
         return out
 
     # -- coding ----------------------------------------------------------------------------------
@@ -295,19 +319,29 @@ class IntegerPrior(nn.Module):
                     continue
                 if group is level.second:
                     c = level.from_first(self._here(inner, level.of_first, y, x), c)
-                o = out(c)[0]
+                o = out(c)[0].contiguous().numpy()
                 n = len(group)
-                scale = o[n:] + torch.from_numpy(own[group].astype(np.float32))[:, None, None]
-                index = ((scale - LOG2_SMALLEST * OUT) * (4 / OUT)).floor_().clamp_(0, SCALES - 1)
-                mean = (o[:n] * torch.from_numpy(gain[group].astype(np.float32))[:, None, None] * 2.0 ** -13 + 0.5).floor_()
+                scale = o[n:] + own[group].astype(np.float32)[:, None, None]
+                # everything else is only computed where a symbol is coded
+                at = np.flatnonzero(scale >= (LOG2_SMALLEST + 1 / 4) * OUT)
+                index = np.minimum(np.floor((scale.reshape(-1)[at] - LOG2_SMALLEST * OUT) * np.float32(4 / OUT)), SCALES - 1)
+                of = at // o[0].size
+                mean = np.floor(o[:n].reshape(-1)[at] * gain[group].astype(np.float32)[of] * np.float32(2.0 ** -13)
+                                + np.float32(0.5))
                 if linear is not None:
-                    own_low = [j for j, m in enumerate(group) if m < 3]
-                    mean[own_low] += linear[0, [group[j] for j in own_low]]
-                values = self._symbols(coder, index, mean, None if given is None else given[group, y::2, x::2],
-                                       None if weight is None else weight[group])
-                new = torch.from_numpy(values.astype(np.float32))
-                k[0, group, y::2, x::2] = new
-                inner[0, [*group, *(m + band for m in group)], y::2, x::2] = signed_and_magnitude(self.features(new)[None])[0]
+                    mean += _placed(linear[0].numpy(), group)[at]
+                values = self._symbols(coder, index.astype(np.int32), mean.astype(np.int32),
+                                       None if given is None else given[group, y::2, x::2].reshape(-1)[at],
+                                       None if weight is None else weight[group][of])
+                new, feature = np.zeros((2, *o[:n].shape), np.float32)
+                new.reshape(-1)[at] = values
+                feature.reshape(-1)[at] = self.feature_values[values.clip(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE]
+                made, features = torch.from_numpy(new), torch.from_numpy(feature)
+                magnitudes = features.abs()
+                for part, channels in _slices(group):
+                    k[0, channels, y::2, x::2] = made[part]
+                    inner[0, :band][channels, y::2, x::2] = features[part]
+                    inner[0, band:][channels, y::2, x::2] = magnitudes[part]
             if stepped:
                 stepped()
 
@@ -315,19 +349,15 @@ class IntegerPrior(nn.Module):
     def _here(known: Tensor, channels: list[int], y: int, x: int) -> Tensor:
         return known[:, channels, y::2, x::2].contiguous(memory_format=torch.channels_last)
 
-    def _symbols(self, coder: Coder, index: Tensor, mean: Tensor, given: np.ndarray | None,
+    def _symbols(self, coder: Coder, scale: np.ndarray, mean: np.ndarray, wanted: np.ndarray | None,
                  weight: np.ndarray | None) -> np.ndarray:
-        """Code the symbols that are not skipped; the mean (in eighths) is an integer and one of 8 fractions."""
-        at = np.flatnonzero(index.numpy().reshape(-1))
-        scale = index.numpy().reshape(-1)[at].astype(np.int32)
-        eighths = mean.numpy().reshape(-1)[at].astype(np.int32) + 4
+        """Code n symbols of given scales; a mean (in eighths) is an integer and one of 8 fractions. All int32, but weight:
+        float32, and wanted, too, where there are weights."""
+        eighths = mean + 4
         base = eighths >> 3
         ids = self.tables.first[scale] + (((eighths & 7) * self.tables.fractions[scale]) >> 3)
-        values = np.zeros(index.numel(), np.int32)
-        wanted = None if given is None else given.reshape(-1)[at]
         if wanted is not None:
             if weight is not None:
-                wanted = self.rounding(wanted, base, ids, np.repeat(weight, index[0].numel())[at])
+                wanted = self.rounding(wanted, base, ids, weight)
             wanted = wanted - base
-        values[at] = coder.code(self.models, ids, wanted) + base
-        return values.reshape(tuple(index.shape))
+        return coder.code(self.models, ids, wanted) + base
