@@ -2,7 +2,8 @@
 
     python -m bench.macs PHOTO --quality 50
 
-Every convolution of a decode is counted: probability model, head, couplings. Lifting steps of the wavelet and
+Every convolution of a decode is counted, those of 1x1 as the products of matrices that they are: probability model,
+head, couplings. Lifting steps of the wavelet and
 rotation of the colours are not convolutions; they are added by their number.
 """
 from __future__ import annotations
@@ -39,19 +40,28 @@ def part() -> str:
 
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
-    """Counts the multiply-accumulates of all convolutions within, by part."""
+    """Counts the multiply-accumulates of all convolutions and products of matrices within, by part."""
     counts: Counter[str] = Counter()
-    original = torch.nn.functional.conv2d
+    originals = torch.nn.functional.conv2d, torch.mm, torch.addmm
+    convolution, product, product_and_sum = originals
 
     def conv2d(x: torch.Tensor, weight: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
-        out = original(x, weight, *rest, **more)
+        out = convolution(x, weight, *rest, **more)
         counts[part()] += out[0, 0].numel() * weight.numel() * len(out)
         return out
-    torch.nn.functional.conv2d = conv2d  # type: ignore[assignment]
+
+    def mm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        counts[part()] += len(a) * b.numel()
+        return product(a, b)
+
+    def addmm(bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        counts[part()] += len(a) * b.numel()
+        return product_and_sum(bias, a, b)
+    torch.nn.functional.conv2d, torch.mm, torch.addmm = conv2d, mm, addmm  # type: ignore[assignment]
     try:
         yield counts
     finally:
-        torch.nn.functional.conv2d = original
+        torch.nn.functional.conv2d, torch.mm, torch.addmm = originals
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from bench import macs
+from entropy.layers import Pointwise
 
 
 def test_a_known_convolution() -> None:
@@ -16,6 +17,9 @@ def test_a_known_convolution() -> None:
         layer(torch.zeros(2, 8, 10, 6))
     assert counts == {"other": 2 * 5 * 3 * 12 * (8 // 4) * 9}
     assert torch.nn.functional.conv2d is before
+    with macs.counted() as counts:
+        Pointwise(8, 12)(torch.zeros(2, 8, 10, 6))
+    assert counts == {"other": 2 * 10 * 6 * 12 * 8}
 
 
 def test_of_a_decode(photo, tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
