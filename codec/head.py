@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from entropy.config import BANDS, CHANNELS, Config
-from entropy.layers import Pointwise, residual
+from entropy.layers import Pointwise
+from entropy.strips import residual
 
 MOST = 0.49  #: of an offset, in steps: beyond 1/2 another integer is nearer
 

@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from entropy.config import BANDS, PHASES, Config, chroma, luma
-from entropy.layers import Layer, residual
+from entropy.layers import Layer
+from entropy.strips import residual
 
 OUT = 256          #: outputs (mean, log2 of the scale) come in units of 1/256
 LARGEST = 4095     #: magnitude to which a coefficient is clamped where a network or predictor reads it

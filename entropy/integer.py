@@ -20,9 +20,10 @@ from entropy.coder import Coder, Decoder, Encoder, Models
 from entropy.config import BANDS, PHASES, Config
 from entropy.factorised import Factorised
 from entropy.graph import LARGEST, OUT, Context, Graph
-from entropy.layers import LIMIT, Layer, cell_order, conv, up
+from entropy.layers import LIMIT, Layer, conv
 from entropy.prior import Prior
 from entropy.rounding import Rounding
+from entropy.strips import cell_order, up
 from entropy.tables import LOG2_SMALLEST, SCALES, Tables, logistic_tables
 
 EXACT = 1 << 24        #: float32 holds every integer below
