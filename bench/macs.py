@@ -42,26 +42,22 @@ def part() -> str:
 def counted() -> Iterator[Counter[str]]:
     """Counts the multiply-accumulates of all convolutions and products of matrices within, by part."""
     counts: Counter[str] = Counter()
-    originals = torch.nn.functional.conv2d, torch.mm, torch.addmm
-    convolution, product, product_and_sum = originals
+    originals = torch.nn.functional.conv2d, torch.addmm
+    convolution, product_and_sum = originals
 
     def conv2d(x: torch.Tensor, weight: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
         out = convolution(x, weight, *rest, **more)
         counts[part()] += out[0, 0].numel() * weight.numel() * len(out)
         return out
 
-    def mm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        counts[part()] += len(a) * b.numel()
-        return product(a, b)
-
     def addmm(bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         counts[part()] += len(a) * b.numel()
         return product_and_sum(bias, a, b)
-    torch.nn.functional.conv2d, torch.mm, torch.addmm = conv2d, mm, addmm  # type: ignore[assignment]
+    torch.nn.functional.conv2d, torch.addmm = conv2d, addmm  # type: ignore[assignment]
     try:
         yield counts
     finally:
-        torch.nn.functional.conv2d, torch.mm, torch.addmm = originals
+        torch.nn.functional.conv2d, torch.addmm = originals
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -54,6 +54,7 @@ class Codec(nn.Module):
         """prior: with the floating-point probability model, which coding has no need of."""
         super().__init__()
         self.config = config
+        self.draws_kept = True  #: whether a drawn latent also moves coded coefficients inside their bins
         self.f = Analysis(config)
         self.head = Head(config)
         if prior:
@@ -105,7 +106,8 @@ class Codec(nn.Module):
             offset, dropped = o.offset, o.mean
             if z is not None:
                 dropped = dropped + torch.exp(o.log_scale) * z[i]
-                offset = (offset + self.bin_deviation(o, latent, i) * z[i]).clamp(-MOST, MOST)
+                if self.draws_kept:
+                    offset = (offset + self.bin_deviation(o, latent, i) * z[i]).clamp(-MOST, MOST)
             bands.append(torch.where(latent.coded[i] > 0, (a + offset) / latent.gain[i], dropped * latent.deviation[i]))
         return bands
 

@@ -58,7 +58,7 @@ class Settings:
     gain_range: float = 1.0        # steps stay within a factor e^this of their start, so that no band is lost
     band_share: float = 0.6        # share of qualities drawn from 0..0.7 (25 to 37 dB), the rest from 0..1
     rate_power: float = 0.3        # loss is weighted by lambda^-power: levels the qualities
-    likelihood_weight: float = 0.02  # of the dropped coefficients' Gaussian likelihood (nats a pixel)
+    likelihood_weight: float = 0.02  # of the Gaussian likelihood of all that is lost (nats a pixel)
     average: float = 0.998         # weight average, a step
     precision: str = "auto"        # float32, bfloat16; auto: bfloat16 where the processor multiplies in it
     compile: bool = False          # torch.compile

@@ -25,7 +25,8 @@ from entropy.config import Config
 from entropy.integer import IntegerPrior
 
 FOLDER = Path(__file__).parent / "weights"
-FORMAT = "2"  #: what `pack` writes; 1 can be read, too
+FORMAT = "3"           #: what `pack` writes
+EARLIER = "1", "2"     #: what can be read, too
 LARGEST_FILE = 1 << 28  #: bytes
 DEFAULT = "irc1.safetensors"
 FLOAT_PARTS = ("f.", "head.", "side.")
@@ -98,7 +99,7 @@ def read(path: Path) -> Weights:
             raise WeightsError(f"{path}: not usable weights (larger than {LARGEST_FILE} bytes)")
         with safe_open(path, "np") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") not in ("1", FORMAT):
+            if metadata.get("format") not in (*EARLIER, FORMAT):
                 raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
             given = json.loads(metadata["config"])
             arrays = {key: file.get_tensor(key) for key in file.keys()}
@@ -111,6 +112,7 @@ def read(path: Path) -> Weights:
             if key.endswith(("scale_in", "scale_out", "deviation")) and not (array > 0).all():
                 raise ValueError(f"{key} is not positive")
         model = Codec(config, prior=False)  # the integer model stands for it
+        model.draws_kept = metadata["format"] not in EARLIER  # whose head was not taught the scale of what is kept
         state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
         missing, unexpected = model.load_state_dict(state, strict=False)
         if missing or unexpected:

@@ -95,7 +95,6 @@ class IntegerLayer(nn.Module):
         self.taps = taps.contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, addend: Tensor | None = None, phase: tuple[int, int] | None = None) -> Tensor:
-        # scaling by a power of two is exact, before the sum as after it
         if self.up:
             in_cells = None if addend is None else cell_order(addend, 1)
             return up(x, lambda x: self._values(x, in_cells, None))

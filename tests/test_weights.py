@@ -86,6 +86,12 @@ def test_found_by_name(packed: bytes, tmp_path: Path, monkeypatch: pytest.Monkey
     assert weights.load(name).name == name
 
 
+@pytest.mark.parametrize("name, draws", [("golden", False), ("golden-2", False), (None, True)])
+def test_coded_coefficients_are_drawn_where_the_head_learned_it(name: str | None, draws: bool) -> None:
+    path = Path(__file__).parent / "data" / f"{name}.safetensors" if name else weights.FOLDER / weights.DEFAULT
+    assert read(path).model.draws_kept is draws
+
+
 # --- what is not usable ------------------------------------------------------------------------
 
 
@@ -101,7 +107,7 @@ def test_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("edit", [
-    {"format": "3"}, {"format": ""}, {"format": "1"}, {"config": "{"}, {"config": "[]"}, {"config": "{}"}, {"config": '{"what": 1}'},
+    {"format": "4"}, {"format": ""}, {"format": "1"}, {"config": "{"}, {"config": "[]"}, {"config": "{}"}, {"config": '{"what": 1}'},
     {"config": '{"prior": [1, 2]}'}, {"config": '{"side": "x"}'}, {"config": '{"side": 100000000}'},
     {"config": '{"prior": [1000000, 1000000, 1000000, 1000000]}'}, {"config": '{"knots": 1}'}, {"config": '{"knots": true}'},
     {"config": '{"drop": NaN}'}, {"config": '{"drop": -1}'}, {"config": "[" * 100000}, {"config": "null"},
