@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from roundtrip import noise_photo
 
@@ -86,6 +87,29 @@ def test_stable(photo: Pixels) -> None:
     again = codec.encode(codec.decode(first), 40, stable=True)
     assert again == first
     assert codec.encode(codec.decode(first), 40) == first
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("quality", [0, 20, 50, 75, 100])
+def test_an_encoder_recognises_its_own_pictures(photo: Pixels, quality: int) -> None:
+    session = api._session(None, torch.device("cpu"))
+
+    def recognised(pixels: Pixels, quality: int) -> bool:
+        return session.recognises(*session.latent(session.bands(pixels), quality * 256))
+
+    data = codec.encode(photo, quality)
+    decoded = codec.decode(data, array=True)
+    assert recognised(decoded, quality) and not recognised(photo, quality)
+    assert not recognised(decoded, (quality + 30) % 101)
+    assert not recognised(codec.decode(data, array=True, temperature=1), quality)
+    assert not recognised(decoded[8:, 8:], quality)  # another grid
+    flat = np.full((64, 64, 3), 90, np.uint8)
+    assert isinstance(recognised(flat, quality), bool)
+
+
+def test_effort_is_not_spent_on_its_own_pictures(photo: Pixels) -> None:
+    decoded = codec.decode(codec.encode(photo, 30), array=True)
+    assert codec.encode(decoded, 30, effort=3) == codec.encode(decoded, 30)
 
 
 # --- kinds of pixels -----------------------------------------------------------------------------
