@@ -37,9 +37,6 @@ from entropy.integer import Latent as Held
 if TYPE_CHECKING:
     from codec.search import Searcher
 
-#: in rounding, an error counts so many times: a zero spoils contexts and offsets too, at high quality less. By quality,
-#: with straight lines between
-CAUTION = (25, 55), (2.5, 1.7)
 #: median error of one of our own pictures, in steps, at most; of any other picture it is about 0.2
 OWN = 0.1
 OWN_LEAST = 16         #: coefficients that say so, at least
@@ -93,7 +90,7 @@ class _Session:
         # what is not a number comes from crafted weights
         y = [(a * c).clamp(-CLIP, CLIP).nan_to_num() for a, c in zip(latent.k, latent.coded)]
         side = self.model.side_latent([a.round() for a in y], q).round().clamp(-CLIP, CLIP).nan_to_num()
-        weight = np.interp(100 * q.item(), *CAUTION) * torch.cat([w.flatten() for w in self.model.worth(latent, q)])
+        weight = torch.cat([w.flatten() for w in self.model.worth(latent, q)])
         return (Held(side[0].cpu().numpy().astype(np.int32), [a[0].cpu().numpy() for a in y]),
                 weight.cpu().numpy())
 
@@ -218,7 +215,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
     effort: 0 is one pass; 1..9 search for a better latent by gradient steps (codec.search.STEPS of them), which takes
-    seconds to minutes a megapixel; not with bpp, size or psnr.
+    seconds to minutes a megapixel; not with bpp, size or psnr. A picture that was decoded from a file of this quality is
+    recognised, and keeps its latent at any effort.
     tile: side in pixels of tiles that are coded independently, a multiple of 32; 0: one tile, in memory as a whole;
     None: 0 up to 4 megapixels, 1024 beyond. progress: called with (work done, work in all), now and then.
     Raises InputError, TargetError, WeightsError, ValueError.

@@ -16,6 +16,9 @@ from entropy.prior import Prior
 
 UNIT = 1 / 64     #: a pixel step in the network's units
 MIDDLE = 127.5    #: the pixel value that is zero there
+#: qualities, and how many times an error counts in rounding there, with a straight line between: a zero spoils contexts
+#: and offsets too, at high quality less
+CAUTION = (0.2, 0.6), (2.5, 1.6)
 
 
 class Latent(NamedTuple):
@@ -147,8 +150,11 @@ class Codec(nn.Module):
         return split(own), split(mean)
 
     def worth(self, latent: Latent, quality: Tensor) -> list[Tensor]:
-        """Bits that a squared error of one step is worth, N,C,1,1 a level: lambda / 3 of its squared pixels."""
-        per_pixel = self.lambda_at(quality)[:, None, None, None] / 3
+        """Bits that a squared error of one step is worth in rounding, N,C,1,1 a level: lambda / 3 of its squared
+        pixels, counted with caution."""
+        (low, high), (first, last) = CAUTION
+        caution = first + (last - first) * ((quality - low) / (high - low)).clamp(0, 1)
+        per_pixel = (caution * self.lambda_at(quality))[:, None, None, None] / 3
         return [per_pixel / (UNIT * g) ** 2 for g in latent.gain]
 
     def forward(self, x: Tensor, quality: Tensor, hard: bool = False, pixels: bool = True, rate: bool = True,
@@ -156,7 +162,7 @@ class Codec(nn.Module):
         """One pass with estimated bits; `hard`: true rounding in the rate too; `pixels`: distortion of the picture
         (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted). Without `rate` or
         `distortion` that part is 0, and its networks do not run. caution: if not 0, coefficients are rounded by cost,
-        an error counting so many times."""
+        an error counting so many times what it counts in the encoder."""
         latent = self.analyse(x, quality)
         soft = [a * c for a, c in zip(latent.k, latent.coded)]
         nearest = [a + (a.round() - a).detach() for a in soft]

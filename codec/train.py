@@ -53,8 +53,8 @@ class Settings:
     couplings_from: float = 0.6    # share of the run on fixed wavelet bands: a step there costs half
     hard_from: float = 0.4         # share of the run after which the rate sees true rounding: noise costs 0.1 bit
                                    # in an empty band, and steps grow to escape it
-    caution: float = 0.0           # if not 0, coefficients are rounded by cost, as the encoder does; an error counts so
-                                   # many times: what is zeroed also spoils contexts and offsets
+    caution: float = 0.0           # if not 0, coefficients are rounded by cost; an error counts so many times what it
+                                   # does in the encoder
     gain_range: float = 1.0        # steps stay within a factor e^this of their start, so that no band is lost
     band_share: float = 0.6        # share of qualities drawn from 0..0.7 (25 to 37 dB), the rest from 0..1
     rate_power: float = 0.3        # loss is weighted by lambda^-power: levels the qualities
@@ -247,6 +247,8 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
                         "step": step, "minutes": at, "generators": generators, "config": dataclasses.asdict(config),
                         "settings": dataclasses.asdict(settings)})
 
+    if held_out and rank == 0 and not resume:
+        report(model, average, held_out, step, out, settings.caution)
     stop: list[int] = []
     previous = signal.signal(signal.SIGINT, lambda *_: stop.append(1))  # a step is never left half done
     try:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GENERATED = re.compile(r"(<!-- generated: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 PARSED = {"irc-bench": "bench.cli", "codec.train": "codec.train", "codec.export": "codec.export", "bench": "bench.cli",
-          "bench.shell": "bench.shell"}
+          "bench.shell": "bench.shell", "bench.training_curve": "bench.training_curve"}
 PACKAGES = ("codec", "entropy")
 
 

@@ -71,7 +71,8 @@ def test_a_run(photos: Path, config: Path, tmp_path: Path, monkeypatch: pytest.M
     assert [r["step"] for r in log if "loss" in r] == [2, 4, 6, 8]
     assert all(np.isfinite([r["loss"], r["nll"], r["norm"]]).all() for r in log if "loss" in r)
     valid = [r for r in log if "valid" in r]
-    assert len(valid) == 1 and all(p["bpp"] > 0 and p["psnr"] > 10 for p in valid[0]["valid"])
+    assert [v["step"] for v in valid] == [0, state["step"]]
+    assert all(p["bpp"] > 0 and p["psnr"] > 10 for v in valid for p in v["valid"])
     kept = json.loads((out / "config.json").read_text())
     assert kept["settings"]["crops"] == 2 and kept["model"]["prior"] == [12, 8, 8, 8]
     assert not list(out.glob("*.part"))
