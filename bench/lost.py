@@ -1,10 +1,11 @@
-"""Is what is dropped really Gaussian, given what is kept?
+"""Is what is lost really Gaussian, given what is kept?
 
-    python -m bench.lost PHOTOS --out docs/img/lost.svg
+    python -m bench.lost PHOTOS --out docs/img/lost.png
 
-For each quality and group of dropped band channels (level, luma or chroma): mean and deviation of z, and its
-largest correlation with a coefficient of the latent at the same place (own level and the coarser one). The
-figure holds a histogram of z a group beside the normal density.
+Photos are encoded to be drawn (temperature 1). For each quality and group of band channels (level, luma or chroma, dropped or
+kept: then z is the place inside the bin): mean and deviation of z, and its largest correlation with a coefficient of the
+latent at the same place (own level and the coarser one). The figure holds a histogram of z a group beside the normal
+density. `--plain` leaves the picture's own noise out of account: then z is as white as the head alone makes it.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ import numpy as np
 import torch
 
 from bench.images import list_images, read_image
-from codec.api import _session
-from entropy.config import chroma, luma
+import codec
+from codec import bitstream
+from codec.api import _session, latent
+from codec.tiles import Reader
+from entropy.config import BANDS, chroma, luma
 
 NAMES = ("1/16", "1/8", "1/4", "1/2")
 BINS = np.linspace(-4, 4, 81)
 
 
 class Group(NamedTuple):
-    """Figures of one group of dropped channels."""
+    """Figures of one group of channels."""
 
     quality: float
     group: str
@@ -37,19 +41,18 @@ class Group(NamedTuple):
 
 
 @torch.no_grad()
-def whitened(pixels: np.ndarray, quality: int) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """z, k (C,h,w a level) and which channels are dropped, of a picture at a quality in 1/256."""
+def whitened(pixels: np.ndarray, quality: float, plain: bool) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """z, k (C,h,w a level) and which channels are dropped (C a level), of a picture."""
+    data = codec.encode(pixels, quality, temperature=1, tile=0, device="cpu")
+    file = bitstream.read(data)
     session = _session(None, torch.device("cpu"))
-    bands = session.bands(pixels)
-    coded = session.code(bands, quality)[1]
-    latent, q = session.latent(bands, quality)
-    k = [torch.from_numpy(a.astype(np.float32))[None] for a in coded.k]
-    z = session.model.whiten(latent, session.model.lost(k, latent, q))
-    return (
-        [a[0].numpy() for a in z],
-        [a[0].numpy() for a in k],
-        [1 - c.flatten().numpy() for c in latent.coded],
-    )
+    k = [a.astype(np.float32) for a in latent(data).k]
+    own = None if plain else Reader(session, file).noise()
+    z = []
+    for level, (error, deviation) in enumerate(session.errors(session.bands(pixels), k, file.header.quality_code)):
+        mean, scale, floor = own.at(1.0, session.device)[level] if own else (0.0, 1.0, torch.zeros(()))
+        z.append(((error - mean) / torch.hypot(scale * deviation, floor))[0].numpy())
+    return z, k, np.split(~session.prior.coded(file.header.quality_code), np.cumsum(BANDS)[:-1])
 
 
 def correlation(z: np.ndarray, k: np.ndarray) -> float:
@@ -62,44 +65,30 @@ def correlation(z: np.ndarray, k: np.ndarray) -> float:
     return float(np.abs(z @ k.T / z.shape[1]).max())
 
 
-def measure(folder: Path, qualities: list[float]) -> list[Group]:
+def around(k: list[np.ndarray], level: int) -> np.ndarray:
+    """What the latent holds at each place of a level: its own coefficients and the coarser level's, C,h*w."""
+    own = k[level].reshape(len(k[level]), -1)
+    if not level:
+        return own
+    coarser = k[level - 1].repeat(2, 1).repeat(2, 2)
+    return np.concatenate([own, coarser.reshape(len(coarser), -1)])
+
+
+def measure(folder: Path, qualities: list[float], plain: bool = False) -> list[Group]:
     """All groups at all qualities, over all photos of the folder."""
     rows = []
     for quality in qualities:
-        parts = [whitened(read_image(p), round(quality * 256)) for p in list_images(folder)]
-        for level in range(4):
-            dropped = parts[0][2][level] > 0
-            band = len(dropped)
-            for kind, members in (("luma", luma(band)), ("chroma", chroma(band))):
-                channels = [c for c in members if dropped[c]]
-                if not channels:
-                    continue
-                z = np.concatenate([p[0][level][channels].reshape(len(channels), -1) for p in parts], 1)
-                coarser = max(level - 1, 0)
-                k = np.concatenate(
-                    [
-                        np.concatenate(
-                            [
-                                p[1][level].reshape(band, -1),
-                                np.repeat(np.repeat(p[1][coarser], 2, 1), 2, 2).reshape(len(p[1][coarser]), -1)
-                                if level
-                                else p[1][level].reshape(band, -1),
-                            ]
-                        )
-                        for p in parts
-                    ],
-                    1,
-                )
-                rows.append(
-                    Group(
-                        quality,
-                        f"{NAMES[level]} {kind}",
-                        float(z.mean()),
-                        float(z.std()),
-                        correlation(z, k),
-                        np.histogram(z, BINS, density=True)[0].tolist(),
-                    )
-                )
+        parts = [whitened(read_image(p), quality, plain) for p in list_images(folder)]
+        for level, dropped in enumerate(parts[0][2]):
+            known = np.concatenate([around(k, level) for _, k, _ in parts], 1)
+            for kind, members in (("luma", luma(len(dropped))), ("chroma", chroma(len(dropped)))):
+                for what, lost in (("dropped", True), ("kept", False)):
+                    channels = [c for c in members if dropped[c] == lost]
+                    if not channels:
+                        continue
+                    z = np.concatenate([z[level][channels].reshape(len(channels), -1) for z, _, _ in parts], 1)
+                    rows.append(Group(quality, f"{NAMES[level]} {kind} {what}", float(z.mean()), float(z.std()),
+                                      correlation(z, known), np.histogram(z, BINS, density=True)[0].tolist()))
     return rows
 
 
@@ -128,13 +117,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.lost", description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--qualities", default="10,40,70", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--plain", action="store_true", help="without the noise that a file keeps of its picture")
     parser.add_argument("--out", type=Path, help="figure to write (.svg, .png)")
     parser.add_argument("--json", type=Path, help="figures to write")
     a = parser.parse_args(argv)
-    rows = measure(a.folder, [float(q) for q in a.qualities.split(",")])
-    print(f"{'quality':>7}  {'group':12} {'mean':>7} {'deviation':>9} {'correlation':>11}")
+    rows = measure(a.folder, [float(q) for q in a.qualities.split(",")], a.plain)
+    print(f"{'quality':>7}  {'group':18} {'mean':>7} {'deviation':>9} {'correlation':>11}")
     for row in rows:
-        print(f"{row.quality:7g}  {row.group:12} {row.mean:+7.3f} {row.deviation:9.3f} {row.correlation:11.3f}")
+        print(f"{row.quality:7g}  {row.group:18} {row.mean:+7.3f} {row.deviation:9.3f} {row.correlation:11.3f}")
     if a.json:
         a.json.write_text(json.dumps([r._asdict() for r in rows]) + "\n")
     if a.out:

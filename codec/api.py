@@ -13,14 +13,14 @@ import functools
 import math
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec import bitstream, grid, kinds, network, windows
+from codec import bitstream, grid, kinds, network, noise, windows
 from codec.errors import DamagedError, IrcError
 from codec.grid import SCALES, Box, automatic, region_box
 from codec.kinds import Pixels
@@ -130,14 +130,24 @@ class _Session:
 
         return Searcher(self)
 
+    def _on_device(self, arrays: list[NDArray[np.float32]]) -> list[torch.Tensor]:
+        return [torch.from_numpy(a)[None].to(self.device) for a in arrays]
+
+    def errors(self, bands: list[torch.Tensor], k: list[NDArray[np.float32]],
+               quality: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """What rounding took from bands whose integers are k, as `Codec.errors` has it."""
+        values = self._on_device(k)
+        latent, q = self.latent(bands, quality)
+        return self.model.errors(values, latent, self.model.lost(values, latent, q))
+
     def render(self, k: list[NDArray[np.float32]], quality: int, z: list[NDArray[np.float32]] | None,
-               scale: int = 1) -> torch.Tensor:
-        """Integers C,h,w of the levels that 1/scale needs, z (times the temperature) -> pixels 1,3,H,W, not clipped."""
-        on_device = lambda a: torch.from_numpy(a)[None].to(self.device)  # noqa: E731
-        values = [on_device(a) for a in k]
+               scale: int = 1, noise: list[tuple[torch.Tensor, ...]] | None = None) -> torch.Tensor:
+        """Integers C,h,w of the levels that 1/scale needs, z (times the temperature) and the picture's noise at that
+        temperature -> pixels 1,3,H,W, not clipped."""
+        values = self._on_device(k)
         latent, q = self.latent(values, quality)
-        drawn = None if z is None else [on_device(a) for a in z]
-        bands = self.model.restore(values, latent, self.model.lost(values, latent, q, z is not None), drawn)
+        drawn = None if z is None else self._on_device(z)
+        bands = self.model.restore(values, latent, self.model.lost(values, latent, q, z is not None), drawn, noise)
         return self.model.synthesise(bands) if scale == 1 else self.model.reduce(bands, scale)
 
 
@@ -189,15 +199,37 @@ def _settle(source: Source, quality: int, meter: Meter) -> list[Coded]:
     return held
 
 
-def _file(session: _Session, tiles: Iterable[Coded], quality: int, shape: tuple[int, ...], tile_size: int,
+class _Part(NamedTuple):
+    """What a file keeps of a coded tile. Its latent is not kept: those of a large picture take more memory than its
+    pixels."""
+
+    stream: bytes
+    checksum: int
+
+    @classmethod
+    def of(cls, tile: Coded) -> _Part:
+        return cls(tile.stream, tile.checksum)
+
+
+def _measured(source: Source, quality: int, meter: Meter) -> tuple[list[_Part], bytes | None]:
+    """All tiles coded, and the noise of the picture, in one walk."""
+    parts: dict[int, _Part] = {}
+
+    def load(number: int) -> Held:
+        tile = source.tile(number, quality)
+        parts[number] = _Part.of(tile)
+        return tile.latent
+    walk = windows.measure(source.session, source.pixels, source.tile_size, load, quality, source.workers)
+    *_, sums = meter.watch(walk, len(grid.blocks(*source.pixels.shape[:2])))
+    return [parts[i] for i in range(len(parts))], sums.payload(source.session.prior.coded(quality))
+
+
+def _file(session: _Session, parts: Iterable[_Part], quality: int, shape: tuple[int, ...], tile_size: int,
           temperature: float, seed: int, extras: Mapping[str, bytes], mode: int = 1) -> bytes:
-    streams, checksums = [], []
-    for tile in tiles:  # latents are not kept: those of a large picture take more memory than its pixels
-        streams.append(tile.stream)
-        checksums.append(tile.checksum)
+    streams, checksums = zip(*parts)
     header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature,
                                  seed=seed, tile_size=tile_size, weights=session.name, checksum=combined(checksums))
-    return bitstream.write(header, streams, dict(extras), checksums)
+    return bitstream.write(header, streams, extras, checksums)
 
 
 @torch.no_grad()
@@ -210,8 +242,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
     H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality. quality: 0..100. Instead of it, one of bpp
     (bits a pixel of the whole file, at most), size (bytes, at most), psnr (dB over grey or RGB, at least; at
-    temperature 0). temperature (0..2) and seed (0..65535) are kept in the file for the decoder. extras: chunk types to
-    payloads (codec.bitstream).
+    temperature 0). temperature (0..2) and seed (0..65535) are kept in the file for the decoder, above 0 together with the
+    noise of the picture (codec/noise.py; not with `stable`). extras: chunk types to payloads (codec.bitstream).
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
     effort: 0 is one pass; 1..9 search for a better latent by gradient steps (codec.search.STEPS of them), which takes
@@ -245,6 +277,9 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     extras, mode = dict(extras or {}), kinds.mode_of(colour)
     if alpha is not None:
         extras[bitstream.ALPHA] = kinds.pack_alpha(alpha)
+    # a decoded picture has lost its noise: in a file that is to be a fixed point there is none
+    drawn = round(64 * temperature) > 0 and not stable
+    extras.pop(bitstream.NOISE, None)  # of another file
     session = _session(None, _device(device))
     shape = colour.shape
     tile_size = automatic(*shape[:2]) if tile is None else tile
@@ -254,9 +289,16 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     meter = Meter(progress, count, rounds, CODING if count == 1 else 0)
     source.report = meter.part
 
-    def make(code: int) -> bytes:
-        tiles = meter.watch(source.code(code), count)
-        return _file(session, tiles, code, shape, tile_size, temperature, seed, extras, mode)
+    def file(parts: Iterable[_Part], code: int, own: bytes | None = None) -> bytes:
+        more = extras if own is None else extras | {bitstream.NOISE: own}
+        return _file(session, parts, code, shape, tile_size, temperature, seed, more, mode)
+
+    def make(code: int, measured: bool = drawn) -> bytes:
+        if measured:
+            parts, own = _measured(source, code, meter)
+            return file(parts, code, own)
+        tiles = map(_Part.of, meter.watch(source.code(code), count))
+        return file(tiles, code, bytes(noise.size(session.prior.coded(code))) if drawn else None)
 
     fitting: list[bytes] = []  # the file of the highest quality so far whose size fits
     if psnr is not None:
@@ -276,15 +318,15 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
         unit = 1.0 if size is not None else 8 / (shape[0] * shape[1])
 
         def large(code: int) -> float:
-            data = make(code)
-            if len(data) <= limit:
+            data = make(code, measured=False)  # of the size that it will have
+            if len(data) <= limit and not drawn:
                 fitting[:] = [data]
             return len(data) * unit
         code = search(large, limit * unit, True, "size" if size is not None else "bpp")
     else:
         code = round(quality * 256)
     if stable:
-        data = _file(session, _settle(source, code, meter), code, shape, tile_size, temperature, seed, extras, mode)
+        data = file(map(_Part.of, _settle(source, code, meter)), code)
     else:
         data = fitting[0] if fitting else make(code)
     meter.end()
@@ -350,7 +392,7 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
     pieces = windows.pictures(
         reader.session, h.height, h.width, h.tile_size, lambda i: tiles.tile(i, levels), h.quality_code,
         h.temperature if temperature is None else temperature, h.seed if seed is None else seed, box, scale,
-        windows.default_workers())
+        windows.default_workers(), tiles.noise())
     shape = -(-box.bottom // scale) - box.top // scale, -(-box.right // scale) - box.left // scale
     blocks = sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box))
     meter = Meter(progress, blocks, parts=DECODING if len(reader.tiles) == 1 else 0)
@@ -382,6 +424,7 @@ def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS
     count = len(reader.tiles)
     if (alpha := reader.file.extras.get(bitstream.ALPHA)) is not None:
         reader.alpha(alpha)
+    reader.noise()
     steps = [[i] for i in range(count)]
     meter = Meter(progress, count, parts=1 if count == 1 else 0)
     reader.report = meter.part

@@ -32,7 +32,7 @@ DEEP_MODES = (2, 3)  # of 16 bits a sample
 MAX_ANCILLARY = 64   # chunks; a hostile file could hold millions of empty ones
 MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
 
-ALPHA, EXIF, ICC, XMP = "alPH", "eXIF", "icCP", "xmPP"
+ALPHA, NOISE, EXIF, ICC, XMP = "alPH", "noIS", "eXIF", "icCP", "xmPP"
 CRITICAL_CHUNKS = {
     "HEAD": "the header; exactly one, the first chunk",
     "TILE": "of each tile, row by row: u32 length of its DATA payload, u32 checksum of its latent; "
@@ -41,6 +41,7 @@ CRITICAL_CHUNKS = {
 }
 ANCILLARY_CHUNKS = {
     ALPHA: "alpha, lossless: a PNG stream, see below",
+    NOISE: "what the picture's own noise is like, for a decoder that draws it, see below",
     EXIF: "EXIF metadata, a TIFF stream (without the 'Exif' prefix of JPEG)",
     ICC: "ICC colour profile of the decoded pixels",
     XMP: "XMP packet, UTF-8",

@@ -101,16 +101,18 @@ class Codec(nn.Module):
         relative = [a / (g * d) for a, g, d in zip(k, latent.gain, latent.deviation)]
         return self.head(k, relative, self.interpolator(quality), scales)
 
-    def restore(self, k: list[Tensor], latent: Latent, lost: list[Lost], z: list[Tensor] | None = None) -> list[Tensor]:
+    def restore(self, k: list[Tensor], latent: Latent, lost: list[Lost], z: list[Tensor] | None = None,
+                noise: list[tuple[Tensor, ...]] | None = None) -> list[Tensor]:
         """Bands from rounded k and z (None: the most likely). A coded coefficient stays in its bin: encoding what was
-        drawn gives k again."""
+        drawn gives k again. noise: of the picture itself (codec/noise.py), at the temperature of z."""
         bands = []
         for i, (a, o) in enumerate(zip(k, lost)):
             offset, dropped = o.offset, o.mean
             if z is not None:
-                dropped = dropped + torch.exp(o.log_scale) * z[i]
+                mean, scale, floor = noise[i] if noise else (0.0, 1.0, o.mean.new_zeros(()))
+                dropped = dropped + mean + torch.hypot(scale * torch.exp(o.log_scale), floor) * z[i]
                 if self.draws_kept:
-                    offset = (offset + self.bin_deviation(o, latent, i) * z[i]).clamp(-MOST, MOST)
+                    offset = (offset + scale * self.bin_deviation(o, latent, i) * z[i]).clamp(-MOST, MOST)
             bands.append(torch.where(latent.coded[i] > 0, (a + offset) / latent.gain[i], dropped * latent.deviation[i]))
         return bands
 
@@ -129,10 +131,12 @@ class Codec(nn.Module):
         """The levels of bands that 1/scale needs -> pixels N,3,H/scale,W/scale, not clipped."""
         return self.f.reduced(bands, scale) / UNIT + MIDDLE
 
-    def whiten(self, latent: Latent, lost: list[Lost]) -> list[Tensor]:
-        """z of every dropped coefficient (0 where coded): the Gaussian latent that is not stored."""
-        return [(k / g / d - o.mean) * torch.exp(-o.log_scale) * (1 - c)
-                for k, g, d, c, o in zip(*latent_columns(latent), lost)]
+    def errors(self, k: list[Tensor], latent: Latent, lost: list[Lost]) -> list[tuple[Tensor, Tensor]]:
+        """Of each level how far every coefficient is from the most likely one, and the head's deviation of it: of coded
+        ones in steps, of dropped ones in channel deviations. Their quotient is z, the Gaussian latent that is not stored."""
+        return [(torch.where(c > 0, y - a - o.offset, y / g / d - o.mean),
+                 torch.where(c > 0, self.bin_deviation(o, latent, i), torch.exp(o.log_scale)))
+                for i, (a, y, g, d, c, o) in enumerate(zip(k, *latent_columns(latent), lost))]
 
     def side_latent(self, k: list[Tensor], quality: Tensor) -> Tensor:
         """k (rounded) -> side latent at 1/32, not rounded."""
@@ -173,10 +177,9 @@ class Codec(nn.Module):
             return Forward(None, bits, zero, zero)
         lost = self.lost(k, latent, quality)
         area, nll = x.shape[2] * x.shape[3], zero
-        for i, (a, g, d, c, o) in enumerate(zip(*latent_columns(latent), lost)):
-            error = torch.where(c > 0, a - k[i] - o.offset, a / g / d - o.mean).detach()
-            scale = torch.where(c > 0, self.bin_deviation(o, latent, i), torch.exp(o.log_scale)).clamp(min=1e-3)
-            nll = nll + (0.5 * (error / scale) ** 2 + torch.log(scale)).sum((1, 2, 3)) / area
+        for error, deviation in self.errors(k, latent, lost):
+            scale = deviation.clamp(min=1e-3)
+            nll = nll + (0.5 * (error.detach() / scale) ** 2 + torch.log(scale)).sum((1, 2, 3)) / area
         bands = self.restore(k, latent, lost)
         if not pixels:
             error = sum(((b - a / g) ** 2).sum((1, 2, 3)) for a, g, b in zip(latent.k, latent.gain, bands))

@@ -12,6 +12,7 @@ from codec import bitstream, grid
 from codec.bitstream import CHUNK_OVERHEAD, Chunk, File
 from codec.errors import DamagedError
 from codec.kinds import Pixels
+from codec.noise import Noise
 from codec.tiles import Reader, check_tile_size
 from codec.windows import UNITS
 from entropy.config import BANDS
@@ -171,6 +172,14 @@ class Salvager:
             return self.reader.alpha(payload)
         except DamagedError:
             self.dropped.append(bitstream.ALPHA)
+            return None
+
+    def noise(self) -> Noise | None:
+        """The picture's noise, or None where it is damaged."""
+        try:
+            return self.reader.noise()
+        except DamagedError:
+            self.dropped.append(bitstream.NOISE)
             return None
 
     def report(self, region: grid.Box) -> str | None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from codec import bitstream, grid, kinds, windows
 from codec.errors import DamagedError
 from codec.kinds import Pixels
+from codec.noise import Noise, unpack
 from entropy.coder import CorruptStream
 from entropy.integer import Latent, Report
 
@@ -88,6 +89,11 @@ class Reader:
     def alpha(self, payload: bytes) -> Pixels:
         """Decode the alpha channel; DamagedError."""
         return kinds.unpack_alpha(payload, self.file.header.width, self.file.header.height)
+
+    def noise(self) -> Noise | None:
+        """The noise of the picture, where the file has it; DamagedError."""
+        payload = self.file.extras.get(bitstream.NOISE)
+        return None if payload is None else unpack(payload, self.session.prior.coded(self.file.header.quality_code))
 
     def name(self, number: int) -> str:
         """What messages call a tile; nothing for the only one."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from codec import grid
 from codec.grid import Box
 from codec.kinds import Pixels
+from codec.noise import Noise, Sums
 from entropy.config import BANDS
 from entropy.integer import Latent
 
@@ -119,17 +120,13 @@ class Ahead(Generic[T]):
                 del held[item]
 
 
-def pictures(session: _Session, height: int, width: int, tile_size: int, load: Callable[[int], Latent], quality: int,
-             temperature: float, seed: int, region: Box | None = None, scale: int = 1,
-             workers: int = 1) -> Iterator[tuple[Box, Tensor]]:
-    """Pixels of a picture (or of a region of it) block by block, at 1/scale.
+def coefficients(height: int, width: int, tile_size: int, load: Callable[[int], Latent], region: Box, scale: int,
+                 workers: int) -> Iterator[tuple[Box, Box, list[NDArray[np.float32]]]]:
+    """Of each block that a region meets, at 1/scale: the block, its window, and the window's integers (C,h,w a level).
 
-    load(number) gives the latent of a tile. Yields a box in coordinates of the picture at 1/scale and its pixels,
-    3,h,w float in 0..255, not rounded, not clipped.
+    load(number) gives the latent of a tile; each is asked for once.
     """
     tiles = grid.tiles(height, width, tile_size)
-    region = region or Box(0, 0, height, width)
-    wanted = Box(region.top // scale, region.left // scale, -(-region.bottom // scale), -(-region.right // scale))
     blocks = [b for b in grid.blocks(height, width, scale) if b.meet(region)]
     windows = [grid.window(b, height, width) for b in blocks]
     steps = [grid.touching(w, height, width, tile_size) for w in windows]
@@ -143,12 +140,40 @@ def pictures(session: _Session, height: int, width: int, tile_size: int, load: C
                 assert here is not None
                 whole[:, *here.within(window, unit)] = latent.k[level][:, *here.within(tiles[number], unit)]
             k.append(whole)
+        yield block, window, k
+
+
+def pictures(session: _Session, height: int, width: int, tile_size: int, load: Callable[[int], Latent], quality: int,
+             temperature: float, seed: int, region: Box | None = None, scale: int = 1, workers: int = 1,
+             noise: Noise | None = None) -> Iterator[tuple[Box, Tensor]]:
+    """Pixels of a picture (or of a region of it) block by block, at 1/scale.
+
+    load(number) gives the latent of a tile; noise: of the picture, where the file has it. Yields a box in coordinates of
+    the picture at 1/scale and its pixels, 3,h,w float in 0..255, not rounded, not clipped.
+    """
+    region = region or Box(0, 0, height, width)
+    wanted = Box(region.top // scale, region.left // scale, -(-region.bottom // scale), -(-region.right // scale))
+    own = noise.at(temperature, session.device) if noise else None
+    for block, window, k in coefficients(height, width, tile_size, load, region, scale, workers):
         z = [draw(seed, i, window) * np.float32(temperature) for i in range(len(k))] if temperature > 0 else None
-        x = session.render(k, quality, z, scale)[0]
+        x = session.render(k, quality, z, scale, own)[0]
         small = Box(*(v // scale for v in window))
         here = Box(*(v // scale for v in block)).meet(wanted)
         if here is not None:
             yield here, x[:, *here.within(small)]
+
+
+def measure(session: _Session, pixels: Pixels, tile_size: int, load: Callable[[int], Latent], quality: int,
+            workers: int) -> Iterator[Sums]:
+    """What the noise of a picture is, given its latents: sums that grow with every block."""
+    height, width = pixels.shape[:2]
+    sums = Sums()
+    for block, window, k in coefficients(height, width, tile_size, load, Box(0, 0, height, width), 1, workers):
+        bands = session.bands(pixels[window.top:window.bottom, window.left:window.right])
+        for level, (error, deviation) in enumerate(session.errors(bands, k, quality)):
+            here = block.within(window, UNITS[level])
+            sums.add(level, error[0][:, *here], deviation[0][:, *here].log())
+        yield sums
 
 
 def default_workers() -> int:

@@ -314,6 +314,7 @@ def damaged(name: str, data: bytes) -> Iterator[tuple[str, bytes, tuple[int, ...
                            ("alpha-cut", kinds.pack_alpha(np.arange(h.pixels, dtype=np.uint8).reshape(h.height, h.width))[:-40]),
                            ("alpha-colour", saved(Image.new("RGB", (h.width, h.height)), "PNG"))):
         yield label, written(more={bitstream.ALPHA: payload}), (DAMAGED,)
+    yield "noise-short", written(more={bitstream.NOISE: b"no"}), (DAMAGED,)
     for label, kind in (("exif", "eXIF"), ("icc", "icCP"), ("xmp", "xmPP")):
         yield f"{label}-noise", written(more={kind: np.random.default_rng(1).bytes(3000)}), (0,)
         yield f"{label}-large", written(more={kind: bytes(5 << 20)}), (0,)

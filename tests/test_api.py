@@ -264,7 +264,8 @@ def test_temperature_and_seed(photo: Pixels) -> None:
     mode, sample = codec.decode(plain, array=True), codec.decode(drawn, array=True)
     assert not np.array_equal(mode, sample)
     assert np.array_equal(codec.decode(drawn, array=True), sample)
-    assert np.array_equal(codec.decode(plain, temperature=1, seed=5, array=True), sample)
+    same = bitstream.write(bitstream.read(drawn).header, list(bitstream.read(drawn).tiles))  # without the picture's noise
+    assert np.array_equal(codec.decode(plain, temperature=1, seed=5, array=True), codec.decode(same, array=True))
     assert np.array_equal(codec.decode(drawn, temperature=0, array=True), mode)
     assert not np.array_equal(codec.decode(drawn, seed=6, array=True), sample)
     assert psnr(mode, photo) > psnr(sample, photo) > 15

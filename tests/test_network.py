@@ -27,7 +27,7 @@ def test_nothing_is_lost_that_is_not_dropped(make, quality: float) -> None:
     latent = model.analyse(x, q)
     k = [(a * c).round() for a, c in zip(latent.k, latent.coded)]
     lost = model.lost(k, latent, q)
-    z = model.whiten(latent, lost)
+    z = [e / s * (1 - c) for (e, s), c in zip(model.errors(k, latent, lost), latent.coded)]
     # what rounding took: the place of the coefficient in its bin, less the point where the decoder puts it
     residual = [a - (b + o.offset) for a, b, o in zip(latent.k, k, lost)]
     whole = [b + r for b, r in zip(k, residual)]
