@@ -3,9 +3,9 @@
     python -m bench.estimate run/checkpoint.pt PHOTOS
 
 Exports the checkpoint as it would ship, encodes every photo, and prints for each quality the mean bpp of the float
-model's estimate for the latent that the file holds, of the coded payload, and their ratio (mean, least and most over
-photos): the cost of integers, tables and coder. `saved` is what the encoder saves beforehand by rounding by cost and by
-setting symbols of the lowest scale to zero, as a share of the estimate for the nearest integers.
+model's estimate for the latent that the file holds (symbols of the lowest scale are not coded and cost nothing), of the
+coded payload, and their ratio (mean, least and most over photos): the cost of integers, tables and coder. `saved` is
+what the encoder saves beforehand by rounding by cost, as a share of the estimate for the nearest integers.
 """
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ from entropy.integer import Latent
 
 @torch.no_grad()
 def estimated(model: Codec, latent: Latent, quality: torch.Tensor, coded: list[torch.Tensor]) -> float:
-    """Bits that the floating-point model gives a latent."""
+    """Bits that the floating-point model gives what is coded of a latent."""
     side, *ks = (torch.from_numpy(a.astype(np.float32))[None] for a in (latent.side, *latent.k))
     own, mean = model.prior_inputs(quality)
     at = model.interpolator(quality)
-    bits = model.prior.side_bits(side, side, at) + model.prior(side, ks, ks, own, mean, coded, at)
+    bits = (model.prior.side_bits(side, side, at, skipped=True)
+            + model.prior(side, ks, ks, own, mean, coded, at, skipped=True))
     return bits.item()
 
 

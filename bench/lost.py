@@ -2,10 +2,10 @@
 
     python -m bench.lost PHOTOS --out docs/img/lost.png
 
-Photos are encoded to be drawn (temperature 1). For each quality and group of band channels (level, luma or chroma, dropped or
-kept: then z is the place inside the bin): mean and deviation of z, and its largest correlation with a coefficient of the
-latent at the same place (own level and the coarser one). The figure holds a histogram of z a group beside the normal
-density. `--plain` leaves the picture's own noise out of account: then z is as white as the head alone makes it.
+Photos are encoded to be drawn (temperature 1). For each quality and group of band channels (level, luma or chroma,
+dropped or kept: then z is the place inside the bin): mean and deviation of z, and its largest correlation with a
+coefficient of the latent at the same place (own level and the coarser one). The figure holds a histogram of z a group
+beside the normal density. `--plain` leaves the picture's own noise out of account: z is as white as the head makes it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from bench.images import list_images, read_image
 import codec
+from bench.images import list_images, read_image
 from codec import bitstream
 from codec.api import _session, latent
 from codec.tiles import Reader
@@ -41,7 +41,8 @@ class Group(NamedTuple):
 
 
 @torch.no_grad()
-def whitened(pixels: np.ndarray, quality: float, plain: bool) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+def whitened(pixels: np.ndarray, quality: float,
+             plain: bool) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """z, k (C,h,w a level) and which channels are dropped (C a level), of a picture."""
     data = codec.encode(pixels, quality, temperature=1, tile=0, device="cpu")
     file = bitstream.read(data)

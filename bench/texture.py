@@ -43,7 +43,7 @@ def measure(folder: Path, quality: float, temperatures: list[float]) -> list[lis
     figures: list[list[tuple[float, float]]] = [[] for _ in temperatures]
     for path in list_images(folder):
         image = read_image(path)
-        data = codec.encode(image, quality)
+        data = codec.encode(image, quality, temperature=max(temperatures))  # with the noise of the picture
         before.append(energies(image))
         for i, temperature in enumerate(temperatures):
             decoded = np.asarray(codec.decode(data, temperature=temperature))

@@ -242,8 +242,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
     H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality. quality: 0..100. Instead of it, one of bpp
     (bits a pixel of the whole file, at most), size (bytes, at most), psnr (dB over grey or RGB, at least; at
-    temperature 0). temperature (0..2) and seed (0..65535) are kept in the file for the decoder, above 0 together with the
-    noise of the picture (codec/noise.py; not with `stable`). extras: chunk types to payloads (codec.bitstream).
+    temperature 0). temperature (0..2) and seed (0..65535) are kept in the file for the decoder, above 0 together with
+    the noise of the picture (codec/noise.py; not with `stable`). extras: chunk types to payloads (codec.bitstream).
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
     effort: 0 is one pass; 1..9 search for a better latent by gradient steps (codec.search.STEPS of them), which takes

@@ -133,7 +133,7 @@ class Codec(nn.Module):
 
     def errors(self, k: list[Tensor], latent: Latent, lost: list[Lost]) -> list[tuple[Tensor, Tensor]]:
         """Of each level how far every coefficient is from the most likely one, and the head's deviation of it: of coded
-        ones in steps, of dropped ones in channel deviations. Their quotient is z, the Gaussian latent that is not stored."""
+        ones in steps, of dropped ones in channel deviations. The quotient is z, the Gaussian latent."""
         return [(torch.where(c > 0, y - a - o.offset, y / g / d - o.mean),
                  torch.where(c > 0, self.bin_deviation(o, latent, i), torch.exp(o.log_scale)))
                 for i, (a, y, g, d, c, o) in enumerate(zip(k, *latent_columns(latent), lost))]

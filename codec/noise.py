@@ -1,13 +1,13 @@
 """The noise of a picture itself: measured by the encoder, kept in the file for a decoder that draws.
 
-The head (codec/head.py) says how unsure it is of each lost coefficient, as photos like those of its training are. Another
-camera or scanner has a grain of its own, of which quantised coefficients say nothing. So a file that is meant to be drawn
-(temperature above 0) holds, for each band channel, what makes z white in this picture: of what was dropped
+The head (codec/head.py) says how unsure it is of each lost coefficient, as photos like those of its training are.
+Another camera or scanner has a grain of its own, of which quantised coefficients say nothing. So a file that is meant
+to be drawn (temperature above 0) holds, for each band channel, what makes z white in it: of what was dropped
 
     v = m + mean + sqrt((scale s)^2 + floor^2) e,    e ~ N(0, 1)
 
-by maximum likelihood, in channel deviations; of coded coefficients a scale of their deviation inside the bin. Video codecs
-keep film grain in the same way (Norkin and Birkbeck, Film Grain Synthesis for AV1 Video Codec, DCC 2018).
+by maximum likelihood, in channel deviations; of coded coefficients a scale of their deviation inside the bin. Video
+codecs keep film grain in the same way (Norkin and Birkbeck, Film Grain Synthesis for AV1 Video Codec, DCC 2018).
 """
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _floor(codes: NDArray[np.integer]) -> NDArray[np.float64]:
 
 
 class Sums:
-    """Of a picture, part by part: for each channel and bin of the head's deviation, how many coefficients there are, the sum of
-    their errors and of the squares of these."""
+    """Of a picture, part by part: for each channel and bin of the head's deviation, how many coefficients there are,
+    the sum of their errors and of the squares of these."""
 
     def __init__(self) -> None:
         self.sums = np.zeros((CHANNELS, 3, BINS))
@@ -91,14 +91,13 @@ class Sums:
         """What the file keeps; None where there is too little to measure."""
         if self.sums[0, 0].sum() < LEAST:
             return None
-        return pack(np.array([_fit(*sums, kept) for sums, kept in zip(self.sums, coded)]), coded)
+        return pack(np.array([_fit(sums, kept) for sums, kept in zip(self.sums, coded)]), coded)
 
 
-def _fit(count: NDArray[np.float64], error: NDArray[np.float64], squared: NDArray[np.float64],
-         coded: bool) -> tuple[int, int, int]:
+def _fit(sums: NDArray[np.float64], coded: bool) -> tuple[int, int, int]:
     """Codes of mean, scale and floor that make the errors likeliest (the first and the last 0 where coded)."""
-    used = count > 0
-    count, error, squared = count[used], error[used], squared[used]
+    used = sums[0] > 0
+    count, error, squared = sums[:, used]
     deviation = 2 ** ((np.flatnonzero(used) + 0.5) / OCTAVE + LOWEST)
     mean, scale, floor = 0, SCALE_ONE, 0
     for _ in range(1 if coded else ROUNDS):

@@ -148,8 +148,8 @@ def pictures(session: _Session, height: int, width: int, tile_size: int, load: C
              noise: Noise | None = None) -> Iterator[tuple[Box, Tensor]]:
     """Pixels of a picture (or of a region of it) block by block, at 1/scale.
 
-    load(number) gives the latent of a tile; noise: of the picture, where the file has it. Yields a box in coordinates of
-    the picture at 1/scale and its pixels, 3,h,w float in 0..255, not rounded, not clipped.
+    load(number) gives the latent of a tile; noise: of the picture, where the file has it. Yields a box in coordinates
+    of the picture at 1/scale and its pixels, 3,h,w float in 0..255, not rounded, not clipped.
     """
     region = region or Box(0, 0, height, width)
     wanted = Box(region.top // scale, region.left // scale, -(-region.bottom // scale), -(-region.right // scale))

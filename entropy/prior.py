@@ -11,10 +11,12 @@ from torch import Tensor
 
 from entropy.config import PHASES, Config
 from entropy.graph import Context, Graph, Level, signed_and_magnitude
+from entropy.tables import LOG2_SMALLEST
 
 LOGISTIC = 1.8138  #: pi / sqrt(3): deviation over scale of a logistic
 FLOOR = 0.08       #: smallest deviation the likelihood sees, in steps
 LOG_LIMIT = (-6.0, 9.0)
+SKIPPED = LOG2_SMALLEST + 0.25  #: log2 deviation below which the coder skips
 
 
 def bits(k: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
@@ -91,27 +93,32 @@ class Prior(nn.Module):
         if self.graph.side is None:
             raise ValueError("a probability model without one of the side latent can only code")
 
-    def side_bits(self, side: Tensor, noisy: Tensor, at: Interpolate) -> Tensor:
-        """Bits an image of a (noisy or rounded) side latent N,side,h,w; side: rounded."""
+    def side_bits(self, side: Tensor, noisy: Tensor, at: Interpolate, skipped: bool = False) -> Tensor:
+        """Bits an image of a (noisy or rounded) side latent N,side,h,w; side: rounded; skipped: as in `forward`."""
         total = torch.zeros(len(side), device=side.device)
         features = signed_and_magnitude(torch.asinh(side))
         trunk = at(self.graph.quality[4])[:, :, None, None].expand(-1, -1, *side.shape[2:])
         for s in said(cast(Context, self.graph.side), trunk, side, lambda: features):
             cost = bits(noisy[:, s.group, s.y::2, s.x::2], s.mean, deviation(s.log_scale))
+            if skipped:
+                cost = cost * (s.log_scale >= SKIPPED)
             total = total + cost.sum((1, 2, 3))
         return total
 
     def forward(self, side: Tensor, ks: list[Tensor], noisy: list[Tensor], log_own: list[Tensor],
-                mean_gain: list[Tensor], coded: list[Tensor], at: Interpolate) -> Tensor:
+                mean_gain: list[Tensor], coded: list[Tensor], at: Interpolate, skipped: bool = False) -> Tensor:
         """Bits an image of all levels.
 
         side: rounded side latent; ks: rounded coefficients; noisy: those whose likelihood is taken;
         log_own, mean_gain, coded: N,C,1,1 of each level: log2 of deviation x gain, mean gain, 0 or 1.
+        skipped: symbols of the lowest scale cost nothing, since they are not coded (entropy/tables.py).
         """
         total = torch.zeros(len(side), device=side.device)
         features = [signed_and_magnitude(torch.asinh(k)) for k in ks]
         for step in self._steps(side, ks, features.__getitem__, log_own, mean_gain, at):
             cost = bits(step.of(noisy), step.mean, step.deviation) * coded[step.level][:, step.group]
+            if skipped:
+                cost = cost * (step.deviation >= deviation(step.deviation.new_tensor(SKIPPED)))
             total = total + cost.sum((1, 2, 3))
         return total
 

@@ -102,8 +102,8 @@ def test_drawn_grain_is_as_strong_as_it_was(grainy: np.ndarray) -> None:
         colour = pixels[..., 0].astype(float) - pixels[..., 2]
         return float(((colour[1:, 1:] - colour[1:, :-1] - colour[:-1, 1:] + colour[:-1, :-1]) ** 2).mean())
     drawn = codec.encode(grainy, 30, temperature=1)
-    assert grain(codec.decode(drawn, array=True)) == pytest.approx(grain(grainy), rel=0.2)
-    assert grain(codec.decode(without_noise(drawn), array=True)) != pytest.approx(grain(grainy), rel=0.3)
+    assert grain(codec.decode(drawn, array=True)) == pytest.approx(grain(grainy), rel=0.4)
+    assert grain(codec.decode(without_noise(drawn), array=True)) < 0.5 * grain(grainy)
     assert grain(codec.decode(drawn, temperature=0, array=True)) < 0.2 * grain(grainy)
 
 

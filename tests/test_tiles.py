@@ -77,8 +77,8 @@ def test_pixels_do_not_depend_on_tiles(tiled: bytes, decoded: Pixels, side: int)
     def load(i: int) -> windows.Latent:
         k = [np.ascontiguousarray(a[:, *tiles[i].within(whole, u)]) for a, u in zip(latent.k, windows.UNITS)]
         return windows.Latent(latent.side, k)
-    session = api._read(tiled, None, "cpu").session
-    pieces = windows.pictures(session, *SIZE, side, load, 70 * 256, 1.0, 3)
+    reader = api._read(tiled, None, "cpu")
+    pieces = windows.pictures(reader.session, *SIZE, side, load, 70 * 256, 1.0, 3, noise=reader.noise())
     assert np.array_equal(api._assembled(SIZE, pieces, 1), decoded)
 
 
