@@ -30,7 +30,7 @@ from torch import Tensor
 
 from codec.grow import grow
 from codec.muon import Muon, is_matrix
-from codec.network import Codec
+from codec.network import Codec, Forward
 from entropy.config import MULTIPLE, Config
 
 
@@ -143,6 +143,12 @@ def evaluate(model: Codec, images: list[np.ndarray], qualities: tuple[float, ...
             psnr.append(10 * math.log10(65025 / ((out.x.clamp(0, 255).round() - x) ** 2).mean().item()))
         rows.append({"quality": 100 * q, "bpp": float(np.mean(bpp)), "psnr": float(np.mean(psnr))})
     return rows
+
+
+def rate_distortion(result: Forward, lam: Tensor, area: int, rate_power: float = 0.0) -> Tensor:
+    """Mean of bpp + lambda x MSE (of 0..255: lambda is CompressAI's, whose RateDistortionLoss this is where all
+    lambdas are equal), each image weighted by (lambda / 0.02)^-rate_power. lam: N; area: pixels an image."""
+    return ((result.bits / area + lam * result.mse) * (lam / 0.02) ** -rate_power).mean()
 
 
 def average_into(average: dict[str, Tensor], model: Codec, decay: float) -> None:
@@ -263,9 +269,7 @@ def train(folders: list[Path], valid: Path | None, out: Path, settings: Settings
             with torch.autocast(device.type, torch.bfloat16, enabled=low):
                 result = forward(x, q, hard=done >= settings.hard_from, pixels=model.f.couplings,
                                  rate=with_rate, distortion=with_distortion, caution=settings.caution)
-            lam = model.lambda_at(q)
-            bpp = result.bits / settings.size ** 2
-            loss = ((bpp + lam * result.mse) * (lam / 0.02) ** -settings.rate_power).mean()
+            loss = rate_distortion(result, model.lambda_at(q), settings.size ** 2, settings.rate_power)
             optimiser.zero_grad(set_to_none=True)
             (loss + settings.likelihood_weight * result.nll.mean()).backward()
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from roundtrip import TINY, noise_photo
+from roundtrip import TINY, batch, noise_photo, tiny_model
 
 import codec
 from codec import export, train, weights
@@ -282,3 +282,16 @@ def test_two_processes(photos: Path, config: Path, tmp_path: Path) -> None:
     assert not same(state["model"], alone["model"])  # the other's gradients came in
     with pytest.raises(SystemExit, match="2 processes"):
         start(photos, tmp_path / "parts", "--resume")
+
+
+@torch.no_grad()
+def test_the_loss_is_that_of_compressai() -> None:
+    losses = pytest.importorskip("compressai.losses")
+    model = tiny_model()
+    x, lam = batch(noise_photo(64, 96, 1), noise_photo(64, 96, 2)), 0.013
+    out = model(x, torch.tensor([0.3, 0.3]), hard=True)
+    likelihoods = torch.exp2(-out.bits[:, None] / 4096).expand(-1, 4096).double()  # of 4096 symbols an image
+    theirs = losses.RateDistortionLoss(lmbda=lam)({"x_hat": out.x / 255, "likelihoods": {"y": likelihoods}}, x / 255)
+    ours = train.rate_distortion(out, torch.full((2,), lam), 64 * 96)
+    assert ours.item() == pytest.approx(theirs["loss"].item(), rel=1e-5)
+    assert (out.bits.sum() / 2 / 64 / 96).item() == pytest.approx(theirs["bpp_loss"].item(), rel=1e-5)
