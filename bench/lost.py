@@ -94,22 +94,25 @@ def measure(folder: Path, qualities: list[float], plain: bool = False) -> list[G
 
 
 def plot(rows: list[Group], out: Path) -> None:
-    """A histogram of z for each group, the normal density behind it."""
+    """A histogram of z for each group (a line) and quality (a column), the normal density behind it."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    columns = 4
-    lines = -(-len(rows) // columns)
-    figure, axes = pyplot.subplots(lines, columns, figsize=(12, 2.4 * lines), sharex=True, squeeze=False)
+    groups, qualities = (list(dict.fromkeys(values)) for values in zip(*((row.group, row.quality) for row in rows)))
+    figure, axes = pyplot.subplots(len(groups), len(qualities), figsize=(3.4 * len(qualities), 1.5 * len(groups)),
+                                   sharex=True, squeeze=False)
     centres = (BINS[1:] + BINS[:-1]) / 2
-    for axis, row in zip(axes.flat, rows):
+    for axis in axes.flat:
+        axis.axis("off")
+    for row in rows:
+        axis = axes[groups.index(row.group), qualities.index(row.quality)]
+        axis.axis("on")
+        axis.set_yticks([])
         axis.plot(centres, np.exp(-(centres**2) / 2) / np.sqrt(2 * np.pi), color="0.6", linewidth=2)
         axis.plot(centres, row.histogram, color="#0072B2")
-        axis.set_title(f"q {row.quality:g}, {row.group}: {row.mean:+.2f} ± {row.deviation:.2f}", fontsize=9)
-    for axis in list(axes.flat)[len(rows) :]:
-        axis.axis("off")
+        axis.set_title(f"q {row.quality:g}, {row.group}: {row.mean:+.2f} ± {row.deviation:.2f}", fontsize=8)
     figure.tight_layout()
     figure.savefig(out)
 
