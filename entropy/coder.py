@@ -71,15 +71,17 @@ class Encoder:
         if not len(ids):
             return values
         order, used, counts = _groups(ids)
-        ordered = values[order].astype(np.int32)
-        reach = models.reach[ids[order]]
-        escaped = np.abs(ordered) > reach
-        symbols = np.where(escaped, 0, ordered + reach + 1).astype(np.int32)
+        reach = np.repeat(models.reach[used], counts)
+        symbols = values.take(order).astype(np.int32, copy=False) + reach
+        escapes = np.flatnonzero((symbols < 0) | (symbols > 2 * reach))
+        escaped = symbols[escapes] - reach[escapes]
+        symbols += 1
+        symbols[escapes] = 0
         at = 0
         for table, count in zip(used.tolist(), counts.tolist()):
             self._coder.encode(symbols[at:at + count], models[table])
             at += count
-        for value, r in zip(ordered[escaped].tolist(), reach[escaped].tolist()):
+        for value, r in zip(escaped.tolist(), reach[escapes].tolist()):
             rest = 2 * (abs(value) - r - 1) + (value < 0) + 1
             exponent = rest.bit_length() - 1
             self._coder.encode(exponent, _Uniform(EXPONENTS))
@@ -109,18 +111,20 @@ class Decoder:
             for table, count in zip(used.tolist(), counts.tolist()):
                 symbols[at:at + count] = self._coder.decode(models[table], count)
                 at += count
-            reach = models.reach[ids[order]]
-            ordered = symbols - reach - 1
-            for i in np.flatnonzero(symbols == 0).tolist():
+            reach = np.repeat(models.reach[used], counts)
+            escapes = np.flatnonzero(symbols == 0)
+            symbols -= reach
+            symbols -= 1
+            for i in escapes.tolist():
                 exponent = int(self._coder.decode(_Uniform(EXPONENTS)))
                 rest = 1 << exponent
                 if exponent:
                     rest += int(self._coder.decode(_Uniform(1 << exponent)))
                 rest -= 1
                 magnitude = rest // 2 + int(reach[i]) + 1
-                ordered[i] = -magnitude if rest & 1 else magnitude
+                symbols[i] = -magnitude if rest & 1 else magnitude
         except (ValueError, AssertionError) as error:
             raise CorruptStream(f"coded data is damaged ({error})") from error
-        out = np.empty_like(ordered)
-        out[order] = ordered
+        out = np.empty_like(symbols)
+        out[order] = symbols
         return out
