@@ -1,8 +1,8 @@
 """The README's picture: a photo, and the same photo as JPEG and as irc at equal bytes.
 
-    python -m bench.compare photo.png --bytes 10100 --box 60,60,300,300 --out docs/img/compare.png
+    python -m bench.compare photo.png --bytes 10080 --box 60,60,300,300 --out docs/img/compare.png
 
-JPEG is Pillow's (4:2:0, optimised) at the highest quality that fits. The .irc file is decoded at temperature 0 and at 1.
+JPEG is Pillow's (4:2:0, optimised) at the highest quality that fits. The .irc file is decoded at T = 0 and 1.
 """
 from __future__ import annotations
 
