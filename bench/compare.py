@@ -28,7 +28,7 @@ def versions(photo: Image8, size: int) -> list[tuple[str, Image8]]:
     _, data = closest(jpeg, photo, size)
     decoded = jpeg.decode(data)
     file = codec.encode(photo, size=size, temperature=1)
-    likely, drawn = (codec.decode(file, temperature=t, array=True) for t in (0, 1))
+    likely, drawn = (np.asarray(codec.decode(file, temperature=t)) for t in (0, 1))
     return [("photo", photo), (f"JPEG, {len(data)} bytes, {psnr(photo, decoded):.1f} dB", decoded),
             (f"irc, {len(file)} bytes, {psnr(photo, likely):.1f} dB", likely), ("irc, T = 1, the same file", drawn)]
 
