@@ -206,10 +206,6 @@ class _Part(NamedTuple):
     stream: bytes
     checksum: int
 
-    @classmethod
-    def of(cls, tile: Coded) -> _Part:
-        return cls(tile.stream, tile.checksum)
-
 
 def _measured(source: Source, quality: int, meter: Meter) -> tuple[list[_Part], bytes | None]:
     """All tiles coded, and the noise of the picture, in one walk."""
@@ -217,16 +213,16 @@ def _measured(source: Source, quality: int, meter: Meter) -> tuple[list[_Part], 
 
     def load(number: int) -> Held:
         tile = source.tile(number, quality)
-        parts[number] = _Part.of(tile)
+        parts[number] = _Part(tile.stream, tile.checksum)
         return tile.latent
     walk = windows.measure(source.session, source.pixels, source.tile_size, load, quality, source.workers)
     *_, sums = meter.watch(walk, len(grid.blocks(*source.pixels.shape[:2])))
     return [parts[i] for i in range(len(parts))], sums.payload(source.session.prior.coded(quality))
 
 
-def _file(session: _Session, parts: Iterable[_Part], quality: int, shape: tuple[int, ...], tile_size: int,
+def _file(session: _Session, parts: Iterable[_Part | Coded], quality: int, shape: tuple[int, ...], tile_size: int,
           temperature: float, seed: int, extras: Mapping[str, bytes], mode: int = 1) -> bytes:
-    streams, checksums = zip(*parts)
+    streams, checksums = zip(*((part.stream, part.checksum) for part in parts))
     header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature,
                                  seed=seed, tile_size=tile_size, weights=session.name, checksum=combined(checksums))
     return bitstream.write(header, streams, extras, checksums)
@@ -289,7 +285,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     meter = Meter(progress, count, rounds, CODING if count == 1 else 0)
     source.report = meter.part
 
-    def file(parts: Iterable[_Part], code: int, own: bytes | None = None) -> bytes:
+    def file(parts: Iterable[_Part | Coded], code: int, own: bytes | None = None) -> bytes:
         more = extras if own is None else extras | {bitstream.NOISE: own}
         return _file(session, parts, code, shape, tile_size, temperature, seed, more, mode)
 
@@ -297,7 +293,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
         if measured:
             parts, own = _measured(source, code, meter)
             return file(parts, code, own)
-        tiles = map(_Part.of, meter.watch(source.code(code), count))
+        tiles = meter.watch(source.code(code), count)
         return file(tiles, code, bytes(noise.size(session.prior.coded(code))) if drawn else None)
 
     fitting: list[bytes] = []  # the file of the highest quality so far whose size fits
@@ -326,7 +322,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
     else:
         code = round(quality * 256)
     if stable:
-        data = file(map(_Part.of, _settle(source, code, meter)), code)
+        data = file(_settle(source, code, meter), code)
     else:
         data = fitting[0] if fitting else make(code)
     meter.end()

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 import codec
-from codec import api, bitstream, deep, images, kinds, weights
+from codec import api, bitstream, deep, images, kinds, noise, weights
 from codec.errors import IrcError
 
 FOLDER = Path(__file__).parent
@@ -108,7 +108,8 @@ def seeds() -> dict[str, list[bytes]]:
     ramp = np.arange(70 * 90 * 3, dtype=np.uint8).reshape(70, 90, 3)
     with torch.no_grad():
         tiles = api.Source(session, ramp, 32, 1).code(9000)
-        files.append(api._file(session, tiles, 9000, ramp.shape, 32, 0.5, 3, {}, 1))
+        own = {bitstream.NOISE: bytes(range(noise.size(session.prior.coded(9000))))}
+        files.append(api._file(session, tiles, 9000, ramp.shape, 32, 0.5, 3, own, 1))
     random = np.random.default_rng(0)
     colour = random.integers(0, 256, (24, 31, 4), np.uint8)
     exif = Image.Exif()
