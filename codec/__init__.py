@@ -1,16 +1,17 @@
 """irc: a learned image codec that models what it throws away.
 
-    >>> import numpy as np, codec
-    >>> data = codec.encode(np.zeros((32, 48, 3), np.uint8), quality=75)
-    >>> codec.info(data)["width"], codec.decode(data).size
-    (48, (48, 32))
+>>> import numpy as np, codec
+>>> data = codec.encode(np.zeros((32, 48, 3), np.uint8), quality=75)
+>>> codec.info(data)["width"], codec.decode(data).size
+(48, (48, 32))
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from codec.bitstream import describe as _describe
-from codec.bitstream import read as _read
+from codec.container.bitstream import describe as _describe
+from codec.container.bitstream import read as _read
 
 if TYPE_CHECKING:
     from codec.api import decode, encode, verify

@@ -1,5 +1,5 @@
 """``python -m codec`` is the command ``irc``."""
 
-from codec.cli import entry
+from codec.tool.cli import entry
 
 entry()

@@ -1,11 +1,12 @@
 """Pictures to .irc bytes and back.
 
-    >>> import numpy as np, codec
-    >>> photo = np.full((40, 60, 3), 90, np.uint8)
-    >>> data = codec.encode(photo, quality=75)
-    >>> codec.decode(data).size
-    (60, 40)
+>>> import numpy as np, codec
+>>> photo = np.full((40, 60, 3), 90, np.uint8)
+>>> data = codec.encode(photo, quality=75)
+>>> codec.decode(data).size
+(60, 40)
 """
+
 from __future__ import annotations
 
 import copy
@@ -20,31 +21,34 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec import bitstream, grid, kinds, network, noise, windows
+from codec.coding import grain, windows
+from codec.coding.progress import Meter, Progress
+from codec.coding.quality_search import PASSES, QUALITY_STEPS, search
+from codec.coding.salvage import Salvager, read_damaged
+from codec.coding.tiles import Coded, Reader, Source, check, checksum, combined, join
+from codec.container import bitstream, grid
+from codec.container.grid import SCALES, Box, automatic, region_box
 from codec.errors import DamagedError, IrcError
-from codec.grid import SCALES, Box, automatic, region_box
-from codec.kinds import Pixels
-from codec.meter import Meter, Progress
-from codec.network import Codec, Latent
-from codec.salvage import Salvager, read_damaged
-from codec.target import PASSES, QUALITY_STEPS, search
-from codec.tiles import Coded, Reader, Source, check, checksum, combined, join
-from codec.weights import Weights, load
+from codec.network import model as network
+from codec.network.model import Codec, Latent
+from codec.network.weights import Weights, load
+from codec.pictures import formats
+from codec.pictures.formats import Pixels
 from entropy.config import BANDS, MULTIPLE
 from entropy.integer import CLIP, Report
 from entropy.integer import Latent as Held
 
 if TYPE_CHECKING:
-    from codec.search import Searcher
+    from codec.coding.latent_search import Searcher
 
 #: median error of one of our own pictures, in steps, at most; of any other picture it is about 0.2
 OWN = 0.1
-OWN_LEAST = 16         #: coefficients that say so, at least
-ROUNDS = 12            #: of settling, at most
-SETTLING = 7           #: that settling takes as a rule: there, then back and there again three times
+OWN_LEAST = 16  #: coefficients that say so, at least
+ROUNDS = 12  #: of settling, at most
+SETTLING = 7  #: that settling takes as a rule: there, then back and there again three times
 #: of the work on a picture of one tile, what the coding of its latent takes (measured on 4 megapixels)
 CODING, DECODING = 0.85, 0.5
-SEARCHING = 0.95       #: of the coding, what a search takes
+SEARCHING = 0.95  #: of the coding, what a search takes
 
 __all__ = ["checksum", "decode", "encode", "latent", "verify"]
 
@@ -61,7 +65,7 @@ def _tensor(colour: Pixels) -> torch.Tensor:
     """1,3,H,W float32, last row and column repeated to multiples of 32 (mirroring costs more bits)."""
     h, w = colour.shape[:2]
     rest = [(0, 0)] * (colour.ndim - 2)
-    return kinds.planes(np.pad(colour, [(0, -h % MULTIPLE), (0, -w % MULTIPLE), *rest], "edge"))[None]
+    return formats.planes(np.pad(colour, [(0, -h % MULTIPLE), (0, -w % MULTIPLE), *rest], "edge"))[None]
 
 
 class _Session:
@@ -91,8 +95,7 @@ class _Session:
         y = [(a * c).clamp(-CLIP, CLIP).nan_to_num() for a, c in zip(latent.k, latent.coded)]
         side = self.model.side_latent([a.round() for a in y], q).round().clamp(-CLIP, CLIP).nan_to_num()
         weight = torch.cat([w.flatten() for w in self.model.worth(latent, q)])
-        return (Held(side[0].cpu().numpy().astype(np.int32), [a[0].cpu().numpy() for a in y]),
-                weight.cpu().numpy())
+        return (Held(side[0].cpu().numpy().astype(np.int32), [a[0].cpu().numpy() for a in y]), weight.cpu().numpy())
 
     def quantise(self, bands: list[torch.Tensor], quality: int) -> Held:
         """Bands -> the nearest integers on the fixed grid."""
@@ -112,8 +115,9 @@ class _Session:
         error = (y - k - said.offset).abs()[coded & (k != 0)]
         return len(error) >= OWN_LEAST and error.median().item() < OWN
 
-    def code(self, bands: list[torch.Tensor], quality: int, effort: int = 0,
-             report: Report | None = None) -> tuple[bytes, Held]:
+    def code(
+        self, bands: list[torch.Tensor], quality: int, effort: int = 0, report: Report | None = None
+    ) -> tuple[bytes, Held]:
         """Bands -> stream and the latent that it holds, each coefficient rounded by cost; effort: 0..9."""
         latent, q = self.latent(bands, quality)
         held, weight = self.coefficients(latent, q)
@@ -126,22 +130,29 @@ class _Session:
 
     @functools.cached_property
     def searcher(self) -> Searcher:
-        from codec.search import Searcher  # most encoders never search
+        from codec.coding.latent_search import Searcher  # most encoders never search
 
         return Searcher(self)
 
     def _on_device(self, arrays: list[NDArray[np.float32]]) -> list[torch.Tensor]:
         return [torch.from_numpy(a)[None].to(self.device) for a in arrays]
 
-    def errors(self, bands: list[torch.Tensor], k: list[NDArray[np.float32]],
-               quality: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def errors(
+        self, bands: list[torch.Tensor], k: list[NDArray[np.float32]], quality: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """What rounding took from bands whose integers are k, as `Codec.errors` has it."""
         values = self._on_device(k)
         latent, q = self.latent(bands, quality)
         return self.model.errors(values, latent, self.model.lost(values, latent, q))
 
-    def render(self, k: list[NDArray[np.float32]], quality: int, z: list[NDArray[np.float32]] | None,
-               scale: int = 1, noise: list[tuple[torch.Tensor, ...]] | None = None) -> torch.Tensor:
+    def render(
+        self,
+        k: list[NDArray[np.float32]],
+        quality: int,
+        z: list[NDArray[np.float32]] | None,
+        scale: int = 1,
+        noise: list[tuple[torch.Tensor, ...]] | None = None,
+    ) -> torch.Tensor:
         """Integers C,h,w of the levels that 1/scale needs, z (times the temperature) and the picture's noise at that
         temperature -> pixels 1,3,H,W, not clipped."""
         values = self._on_device(k)
@@ -163,14 +174,14 @@ def _session(name: bytes | None, device: torch.device) -> _Session:
 
 def _assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]], mode: int) -> Pixels:
     """Samples of a mode from the pieces of a picture or of a part of it, whose upper left piece comes first."""
-    grey, depth = kinds.is_grey(mode), kinds.depth_of(mode)
+    grey, depth = formats.is_grey(mode), formats.depth_of(mode)
     whole = shape if grey else (*shape, 3)
     out: Pixels = np.empty(whole, np.uint8) if depth == 8 else np.empty(whole, np.uint16)
     origin: Box | None = None
     for box, x in pieces:
         origin = origin or box
         here = box.within(Box(origin.top, origin.left, origin.top + shape[0], origin.left + shape[1]))
-        out[here] = kinds.samples(x, grey, depth)
+        out[here] = formats.samples(x, grey, depth)
     return out
 
 
@@ -182,7 +193,7 @@ def _settle(source: Source, quality: int, meter: Meter) -> list[Coded]:
     not a fixed point.
     """
     height, width = source.pixels.shape[:2]
-    mode = kinds.mode_of(source.pixels)
+    mode = formats.mode_of(source.pixels)
     count, blocks = len(source.tiles), len(grid.blocks(height, width))
     held = list(meter.watch(source.code(quality), count))
     for _ in range(ROUNDS):
@@ -215,35 +226,65 @@ def _measured(source: Source, quality: int, meter: Meter) -> tuple[list[_Part], 
         tile = source.tile(number, quality)
         parts[number] = _Part(tile.stream, tile.checksum)
         return tile.latent
+
     walk = windows.measure(source.session, source.pixels, source.tile_size, load, quality, source.workers)
     *_, sums = meter.watch(walk, len(grid.blocks(*source.pixels.shape[:2])))
     return [parts[i] for i in range(len(parts))], sums.payload(source.session.prior.coded(quality))
 
 
-def _file(session: _Session, parts: Iterable[_Part | Coded], quality: int, shape: tuple[int, ...], tile_size: int,
-          temperature: float, seed: int, extras: Mapping[str, bytes], mode: int = 1) -> bytes:
+def _file(
+    session: _Session,
+    parts: Iterable[_Part | Coded],
+    quality: int,
+    shape: tuple[int, ...],
+    tile_size: int,
+    temperature: float,
+    seed: int,
+    extras: Mapping[str, bytes],
+    mode: int = 1,
+) -> bytes:
     streams, checksums = zip(*((part.stream, part.checksum) for part in parts))
-    header = bitstream.Header.of(shape[1], shape[0], quality / 256, mode=mode, temperature=temperature,
-                                 seed=seed, tile_size=tile_size, weights=session.name, checksum=combined(checksums))
+    header = bitstream.Header.of(
+        shape[1],
+        shape[0],
+        quality / 256,
+        mode=mode,
+        temperature=temperature,
+        seed=seed,
+        tile_size=tile_size,
+        weights=session.name,
+        checksum=combined(checksums),
+    )
     return bitstream.write(header, streams, extras, checksums)
 
 
 @torch.no_grad()
-def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: float | None = None,
-           size: int | None = None, psnr: float | None = None, temperature: float = 0.0, seed: int = 0,
-           extras: Mapping[str, bytes] | None = None, stable: bool = False, effort: int = 0, device: str = "auto",
-           tile: int | None = None, progress: Progress | None = None) -> bytes:
+def encode(
+    image: Image.Image | NDArray[Any],
+    quality: float = 75.0,
+    *,
+    bpp: float | None = None,
+    size: int | None = None,
+    psnr: float | None = None,
+    temperature: float = 0.0,
+    seed: int = 0,
+    extras: Mapping[str, bytes] | None = None,
+    stable: bool = False,
+    effort: int = 0,
+    device: str = "auto",
+    tile: int | None = None,
+    progress: Progress | None = None,
+) -> bytes:
     """Encode a picture to the bytes of an .irc file.
 
     image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
     H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality. quality: 0..100. Instead of it, one of bpp
     (bits a pixel of the whole file, at most), size (bytes, at most), psnr (dB over grey or RGB, at least; at
     temperature 0). temperature (0..2) and seed (0..65535) are kept in the file for the decoder, above 0 together with
-    the noise of the picture (codec/noise.py; not with `stable`). extras: chunk types to payloads (codec.bitstream).
+    the noise of the picture (codec/coding/grain.py; not with `stable`). extras: chunk types to payloads.
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
-    effort: 0 is one pass; 1..9 search for a better latent by gradient steps (codec.search.STEPS of them), which takes
-    seconds to minutes a megapixel; not with bpp, size or psnr. A picture that was decoded from a file of this
+    effort: 0 is one pass; 1..9 search for a better latent by gradient steps (codec/coding/latent_search.py), which takes seconds to minutes a megapixel; not with bpp, size or psnr. A picture that was decoded from a file of this
     quality is recognised, and keeps its latent at any effort.
     tile: side in pixels of tiles that are coded independently, a multiple of 32; 0: one tile, in memory as a whole;
     None: 0 up to 4 megapixels, 1024 beyond. progress: called with (work done, work in all), now and then.
@@ -269,10 +310,10 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
         raise ValueError("effort goes with a quality, not with bpp, size or psnr")
     if tile is not None and not (0 <= tile <= 65535 and tile % MULTIPLE == 0):
         raise ValueError(f"tile must be 0 or a multiple of {MULTIPLE} up to 65535, not {tile}")
-    colour, alpha = kinds.split(kinds.of_image(image) if isinstance(image, Image.Image) else image)
-    extras, mode = dict(extras or {}), kinds.mode_of(colour)
+    colour, alpha = formats.split(formats.of_image(image) if isinstance(image, Image.Image) else image)
+    extras, mode = dict(extras or {}), formats.mode_of(colour)
     if alpha is not None:
-        extras[bitstream.ALPHA] = kinds.pack_alpha(alpha)
+        extras[bitstream.ALPHA] = formats.pack_alpha(alpha)
     # a decoded picture has lost its noise: in a file that is to be a fixed point there is none
     drawn = round(64 * temperature) > 0 and not stable
     extras.pop(bitstream.NOISE, None)  # of another file
@@ -294,20 +335,31 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
             parts, own = _measured(source, code, meter)
             return file(parts, code, own)
         tiles = meter.watch(source.code(code), count)
-        return file(tiles, code, bytes(noise.size(session.prior.coded(code))) if drawn else None)
+        return file(tiles, code, bytes(grain.size(session.prior.coded(code))) if drawn else None)
 
     fitting: list[bytes] = []  # the file of the highest quality so far whose size fits
     if psnr is not None:
+
         def reached(code: int) -> float:
-            pieces = windows.pictures(session, shape[0], shape[1], tile_size, lambda i: source.tile(i, code).latent,
-                                      code, 0.0, 0, workers=source.workers)
+            pieces = windows.pictures(
+                session,
+                shape[0],
+                shape[1],
+                tile_size,
+                lambda i: source.tile(i, code).latent,
+                code,
+                0.0,
+                0,
+                workers=source.workers,
+            )
             error = 0.0
             for box, x in meter.watch(pieces, blocks):
-                given = colour[box.top:box.bottom, box.left:box.right]
-                out = kinds.samples(x, kinds.is_grey(mode), kinds.depth_of(mode))
+                given = colour[box.top : box.bottom, box.left : box.right]
+                out = formats.samples(x, formats.is_grey(mode), formats.depth_of(mode))
                 error += float(((out.astype(np.float32) - given) ** 2).sum(dtype=np.float64))
             error /= colour.size
             return 10 * math.log10(np.iinfo(colour.dtype).max ** 2 / error) if error else math.inf
+
         code = search(reached, psnr, False, "PSNR")
     elif bpp is not None or size is not None:
         limit = size if size is not None else int(bpp * shape[0] * shape[1] / 8)  # type: ignore[operator]
@@ -318,6 +370,7 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, *, bpp: flo
             if len(data) <= limit and not drawn:
                 fitting[:] = [data]
             return len(data) * unit
+
         code = search(large, limit * unit, True, "size" if size is not None else "bpp")
     else:
         code = round(quality * 256)
@@ -340,20 +393,53 @@ def _reader(file: bitstream.File, device: str) -> Reader:
 
 
 @overload
-def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[False] = ...,
-           depth: int = ..., device: str = ..., max_pixels: int | None = ...,
-           region: tuple[int, int, int, int] | None = ..., scale: int = ..., salvage: bool = ...,
-           notes: list[str] | None = ..., progress: Progress | None = ...) -> Image.Image: ...
+def decode(
+    data: bytes,
+    *,
+    temperature: float | None = ...,
+    seed: int | None = ...,
+    array: Literal[False] = ...,
+    depth: int = ...,
+    device: str = ...,
+    max_pixels: int | None = ...,
+    region: tuple[int, int, int, int] | None = ...,
+    scale: int = ...,
+    salvage: bool = ...,
+    notes: list[str] | None = ...,
+    progress: Progress | None = ...,
+) -> Image.Image: ...
 @overload
-def decode(data: bytes, *, temperature: float | None = ..., seed: int | None = ..., array: Literal[True],
-           depth: int = ..., device: str = ..., max_pixels: int | None = ...,
-           region: tuple[int, int, int, int] | None = ..., scale: int = ..., salvage: bool = ...,
-           notes: list[str] | None = ..., progress: Progress | None = ...) -> Pixels: ...
+def decode(
+    data: bytes,
+    *,
+    temperature: float | None = ...,
+    seed: int | None = ...,
+    array: Literal[True],
+    depth: int = ...,
+    device: str = ...,
+    max_pixels: int | None = ...,
+    region: tuple[int, int, int, int] | None = ...,
+    scale: int = ...,
+    salvage: bool = ...,
+    notes: list[str] | None = ...,
+    progress: Progress | None = ...,
+) -> Pixels: ...
 @torch.no_grad()
-def decode(data: bytes, *, temperature: float | None = None, seed: int | None = None, array: bool = False,
-           depth: int = 8, device: str = "auto", max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
-           region: tuple[int, int, int, int] | None = None, scale: int = 1, salvage: bool = False,
-           notes: list[str] | None = None, progress: Progress | None = None) -> Image.Image | Pixels:
+def decode(
+    data: bytes,
+    *,
+    temperature: float | None = None,
+    seed: int | None = None,
+    array: bool = False,
+    depth: int = 8,
+    device: str = "auto",
+    max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
+    region: tuple[int, int, int, int] | None = None,
+    scale: int = 1,
+    salvage: bool = False,
+    notes: list[str] | None = None,
+    progress: Progress | None = None,
+) -> Image.Image | Pixels:
     """Decode the bytes of an .irc file to a PIL image, or (array=True) to an array of the shapes that `encode` takes.
 
     depth: 8 or 16 bits a sample, whatever was encoded; colour of 16 bits and 16 bits with alpha only as an array.
@@ -371,7 +457,7 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
     """
     if temperature is not None and not 0 <= temperature <= 2:
         raise ValueError(f"temperature must be in 0..2, not {temperature}")
-    if depth not in kinds.DEPTHS:
+    if depth not in formats.DEPTHS:
         raise ValueError(f"depth must be 8 or 16, not {depth}")
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
@@ -386,18 +472,30 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
     box = Box(0, 0, h.height, h.width) if region is None else region_box(region, h.height, h.width)
     levels = windows.LEVELS[scale]
     pieces = windows.pictures(
-        reader.session, h.height, h.width, h.tile_size, lambda i: tiles.tile(i, levels), h.quality_code,
-        h.temperature if temperature is None else temperature, h.seed if seed is None else seed, box, scale,
-        windows.default_workers(), tiles.noise())
+        reader.session,
+        h.height,
+        h.width,
+        h.tile_size,
+        lambda i: tiles.tile(i, levels),
+        h.quality_code,
+        h.temperature if temperature is None else temperature,
+        h.seed if seed is None else seed,
+        box,
+        scale,
+        windows.default_workers(),
+        tiles.noise(),
+    )
     shape = -(-box.bottom // scale) - box.top // scale, -(-box.right // scale) - box.left // scale
     blocks = sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box))
     meter = Meter(progress, blocks, parts=DECODING if len(reader.tiles) == 1 else 0)
     reader.report = meter.part
-    colour = _assembled(shape, meter.watch(pieces, blocks), (not kinds.is_grey(h.mode)) + 2 * kinds.DEPTHS.index(depth))
+    colour = _assembled(
+        shape, meter.watch(pieces, blocks), (not formats.is_grey(h.mode)) + 2 * formats.DEPTHS.index(depth)
+    )
     packed = reader.file.extras.get(bitstream.ALPHA)
     meter.end()
     alpha = None if packed is None else tiles.alpha(packed)
-    pixels = kinds.join(colour, None if alpha is None else kinds.reduce(alpha, box, scale))
+    pixels = formats.join(colour, None if alpha is None else formats.reduce(alpha, box, scale))
     if isinstance(tiles, Salvager) and len(tiles.lost) == len(reader.tiles):
         raise DamagedError("no tile decodes")
     if isinstance(tiles, Salvager) and (report := tiles.report(box)):
@@ -405,16 +503,17 @@ def decode(data: bytes, *, temperature: float | None = None, seed: int | None = 
             warnings.warn(report, stacklevel=2)
         else:
             notes.append(report)
-    return pixels if array else kinds.to_image(pixels)
+    return pixels if array else formats.to_image(pixels)
 
 
 @torch.no_grad()
-def verify(data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
-           progress: Progress | None = None) -> None:
+def verify(
+    data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS, progress: Progress | None = None
+) -> None:
     """Decode latent and alpha, compare the latent's checksum; raises what `decode` would, else returns nothing.
 
-        >>> import numpy as np
-        >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
+    >>> import numpy as np
+    >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
     """
     reader = _read(data, max_pixels, "cpu")
     count = len(reader.tiles)

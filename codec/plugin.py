@@ -10,13 +10,14 @@
 
 Opening reads the header and metadata; pixels are decoded when they are asked for.
 """
+
 from __future__ import annotations
 
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from codec import bitstream
+from codec.container import bitstream
 from codec.errors import IrcError
 
 OPTIONS = ("quality", "bpp", "size", "psnr", "temperature", "seed", "tile", "stable")  #: of `encode` that `save` takes
@@ -44,8 +45,11 @@ class IrcImageFile(ImageFile.ImageFile):
         self._size = header.width, header.height
         grey, alpha = header.mode % 2 == 0, bitstream.ALPHA in extras
         self._mode = ("L" if grey else "RGB") + ("A" if alpha else "")
-        for key, kind, prefix in (("exif", bitstream.EXIF, b"Exif\0\0"), ("icc_profile", bitstream.ICC, b""),
-                                  ("xmp", bitstream.XMP, b"")):
+        for key, kind, prefix in (
+            ("exif", bitstream.EXIF, b"Exif\0\0"),
+            ("icc_profile", bitstream.ICC, b""),
+            ("xmp", bitstream.XMP, b""),
+        ):
             if kind in extras:
                 self.info[key] = prefix + extras[kind]
         self.info["quality"] = header.quality
@@ -78,8 +82,9 @@ def _save(image: Image.Image, stream: IO[bytes], name: str | bytes) -> None:
     extras = {bitstream.EXIF: exif, bitstream.ICC: icc, bitstream.XMP: xmp}
     options = {k: given[k] for k in OPTIONS if k in given}
     try:
-        stream.write(api.encode(image, extras={k: bytes(v).removeprefix(b"Exif\0\0") for k, v in extras.items() if v},
-                                **options))
+        stream.write(
+            api.encode(image, extras={k: bytes(v).removeprefix(b"Exif\0\0") for k, v in extras.items() if v}, **options)
+        )
     except IrcError as error:
         raise OSError(str(error)) from error
 

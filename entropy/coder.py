@@ -12,6 +12,7 @@
 
 Symbols of one step are grouped by table, so that Python makes one call a table, not one a symbol.
 """
+
 from __future__ import annotations
 
 from typing import Protocol
@@ -41,7 +42,7 @@ class Models:
     def __getitem__(self, table: int) -> object:
         model = self._models.get(table)
         if model is None:
-            f = self.tables.frequencies[self.tables.start[table]:self.tables.start[table + 1]]
+            f = self.tables.frequencies[self.tables.start[table] : self.tables.start[table + 1]]
             model = self._models[table] = _Categorical(f.astype(np.float64) / TOTAL, perfect=False)
         return model
 
@@ -79,7 +80,7 @@ class Encoder:
         symbols[escapes] = 0
         at = 0
         for table, count in zip(used.tolist(), counts.tolist()):
-            self._coder.encode(symbols[at:at + count], models[table])
+            self._coder.encode(symbols[at : at + count], models[table])
             at += count
         for value, r in zip(escaped.tolist(), reach[escapes].tolist()):
             rest = 2 * (abs(value) - r - 1) + (value < 0) + 1
@@ -109,7 +110,7 @@ class Decoder:
         at = 0
         try:
             for table, count in zip(used.tolist(), counts.tolist()):
-                symbols[at:at + count] = self._coder.decode(models[table], count)
+                symbols[at : at + count] = self._coder.decode(models[table], count)
                 at += count
             reach = np.repeat(models.reach[used], counts)
             escapes = np.flatnonzero(symbols == 0)

@@ -1,14 +1,15 @@
 """The configuration of a model: what its weights file says about its shape."""
+
 from __future__ import annotations
 
 import dataclasses
 import math
 from dataclasses import dataclass
 
-BANDS = (12, 9, 9, 9)          #: band channels of the levels 1/16 (with the low band), 1/8, 1/4, 1/2
+BANDS = (12, 9, 9, 9)  #: band channels of the levels 1/16 (with the low band), 1/8, 1/4, 1/2
 CHANNELS = sum(BANDS)
-MULTIPLE = 32                  #: sides are padded to a multiple of this: the grid of the side latent
-LARGEST_COUNT = 1024           #: of a configuration's counts: bounds what is allocated before a file is believed
+MULTIPLE = 32  #: sides are padded to a multiple of this: the grid of the side latent
+LARGEST_COUNT = 1024  #: of a configuration's counts: bounds what is allocated before a file is believed
 PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))  #: order in which the positions of a 2x2 cell are coded
 
 
@@ -26,17 +27,17 @@ def chroma(band: int) -> list[int]:
 class Config:
     """Shape of the model. All widths in channels."""
 
-    hidden_quarter: int = 48                             #: couplings at 1/4
-    hidden_eighth: int = 96                              #: couplings at 1/8
+    hidden_quarter: int = 48  #: couplings at 1/4
+    hidden_eighth: int = 96  #: couplings at 1/8
     prior: tuple[int, int, int, int] = (192, 144, 96, 48)  #: probability model, coarse to fine
-    head: tuple[int, int, int, int] = (128, 128, 96, 64) #: head, coarse to fine
-    head_blocks: int = 2                                 #: residual blocks of each level of the head
-    side: int = 24                                       #: side latent, at 1/32
-    side_prior: int = 96                                 #: its probability model; 0: none (weights of format 1)
-    knots: int = 8                                       #: qualities between which everything is interpolated
-    lambda_min: float = 0.0006                           #: at quality 0, for 255^2 MSE
-    lambda_max: float = 0.6                              #: at quality 100
-    drop: float = 0.04                                   #: a band is coded where deviation / starting step exceeds this
+    head: tuple[int, int, int, int] = (128, 128, 96, 64)  #: head, coarse to fine
+    head_blocks: int = 2  #: residual blocks of each level of the head
+    side: int = 24  #: side latent, at 1/32
+    side_prior: int = 96  #: its probability model; 0: none (weights of format 1)
+    knots: int = 8  #: qualities between which everything is interpolated
+    lambda_min: float = 0.0006  #: at quality 0, for 255^2 MSE
+    lambda_max: float = 0.6  #: at quality 100
+    drop: float = 0.04  #: a band is coded where deviation / starting step exceeds this
 
     def __post_init__(self) -> None:
         """ValueError or TypeError unless every value is one that a model can be made of: weights files are not trusted."""
@@ -46,8 +47,11 @@ class Config:
                 fine = isinstance(value, int | float) and math.isfinite(value) and value > 0
             else:
                 counts = value if isinstance(field.default, tuple) else (value,)
-                fine = (not isinstance(field.default, tuple) or isinstance(value, tuple) and len(value) == len(field.default)) \
-                    and all(type(n) is int and (field.name != "side_prior") <= n <= LARGEST_COUNT for n in counts)
+                fine = (
+                    not isinstance(field.default, tuple)
+                    or isinstance(value, tuple)
+                    and len(value) == len(field.default)
+                ) and all(type(n) is int and (field.name != "side_prior") <= n <= LARGEST_COUNT for n in counts)
             if not fine:
                 raise ValueError(f"{field.name} of a model cannot be {str(value)[:40]}")
         if self.knots < 2 or self.side < 2:

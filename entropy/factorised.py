@@ -1,4 +1,5 @@
 """The side latent as weights of format 1 have it: one table a channel, no context. Files made with them decode for ever."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -9,6 +9,7 @@ latent comes first and in the same way, one half of its channels before the othe
     a level:   P -> trunk -> T;  for phase p:  c = T_p + e_p + conv3x3(known k);  c = c + mlp(c)
                luma: out(c);  chroma: out(c + conv1x1(luma k))      (side latent: T depends on the quality alone)
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -23,8 +24,8 @@ from entropy.config import BANDS, PHASES, Config, chroma, luma
 from entropy.layers import Layer
 from entropy.strips import residual
 
-OUT = 256          #: outputs (mean, log2 of the scale) come in units of 1/256
-LARGEST = 4095     #: magnitude to which a coefficient is clamped where a network or predictor reads it
+OUT = 256  #: outputs (mean, log2 of the scale) come in units of 1/256
+LARGEST = 4095  #: magnitude to which a coefficient is clamped where a network or predictor reads it
 
 
 MakeLayer = Callable[..., Any]  #: takes what `Layer` takes
@@ -72,9 +73,14 @@ class Level(Context):
         self.widen = layer(width, 2 * width)
         self.narrow = layer(2 * width, width, std=0.02)
         # the low band's values reach hundreds: a linear predictor over known values, beside the network
-        self.low = nn.ModuleList(
-            layer(3, 3, 5, signed=True, std=0.0, limit_in=LARGEST, limit=LARGEST, scale_in=1, scale_out=8)
-            for _ in PHASES[1:]) if low_band else None
+        self.low = (
+            nn.ModuleList(
+                layer(3, 3, 5, signed=True, std=0.0, limit_in=LARGEST, limit=LARGEST, scale_in=1, scale_out=8)
+                for _ in PHASES[1:]
+            )
+            if low_band
+            else None
+        )
 
     def trunk(self, parent: Tensor) -> Tensor:
         """Parent features -> T, both N,width,H,W."""
@@ -98,7 +104,9 @@ class Graph(nn.Module):
         # what a quality adds to the input of hyper synthesis' last layer and of each finer level; T of the side latent
         self.quality = nn.ParameterList(
             nn.Parameter(torch.zeros(config.knots, width))
-            for width in (n[0], 4 * n[1], 4 * n[2], 4 * n[3], config.side_prior) if width)
+            for width in (n[0], 4 * n[1], 4 * n[2], 4 * n[3], config.side_prior)
+            if width
+        )
 
     def hyper(self, side: Tensor, quality: Tensor) -> Tensor:
         """Features of the side latent (N,side,h,w) -> P4 (N,width,2h,2w)."""

@@ -5,6 +5,7 @@ when a layer is made), so any order of summation, thread count or instruction se
 requantisation is a power of two and a floor, exact in float32 too; what a trained multiplier would do there is
 folded into the weights. Activations are in units of 1/64, outputs of 1/256.
 """
+
 from __future__ import annotations
 
 import copy
@@ -26,10 +27,10 @@ from entropy.rounding import Rounding
 from entropy.strips import cell_order, up
 from entropy.tables import LOG2_SMALLEST, SCALES, Tables, logistic_tables
 
-EXACT = 1 << 24        #: float32 holds every integer below
+EXACT = 1 << 24  #: float32 holds every integer below
 QUALITY_UNITS = 25600  #: a quality 0..100 in 1/256
-COARSE = 1 << 16       #: unit of parameters that are interpolated between qualities
-CLIP = 32767           #: coefficients and side values are clipped to this by the encoder
+COARSE = 1 << 16  #: unit of parameters that are interpolated between qualities
+CLIP = 32767  #: coefficients and side values are clipped to this by the encoder
 FEATURE_RANGE = LARGEST
 
 Report = Callable[[float], None]  #: told what share of a latent has been coded since the last call; 1 in all
@@ -46,9 +47,20 @@ class IntegerLayer(nn.Module):
     bias: Tensor
     shift: Tensor
 
-    def __init__(self, channels_in: int, channels_out: int, size: int = 1, groups: int = 1, signed: bool = False,
-                 std: float | None = None, limit_in: float = LIMIT, limit: float = LIMIT,
-                 scale_in: int = 64, scale_out: int = 64, up: bool = False):
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        size: int = 1,
+        groups: int = 1,
+        signed: bool = False,
+        std: float | None = None,
+        limit_in: float = LIMIT,
+        limit: float = LIMIT,
+        scale_in: int = 64,
+        scale_out: int = 64,
+        up: bool = False,
+    ):
         """A layer of the shape that `Layer` would have of the same arguments, its numbers to be loaded."""
         super().__init__()
         self.groups, self.up = groups, up
@@ -62,8 +74,19 @@ class IntegerLayer(nn.Module):
     def of(cls, layer: Layer) -> IntegerLayer:
         """The rounded form of a trained layer."""
         conv = layer.conv
-        out = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], conv.groups, bool(layer.low), None,
-                  layer.limit_in, layer.limit, layer.scale_in, layer.scale_out, layer.up)
+        out = cls(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size[0],
+            conv.groups,
+            bool(layer.low),
+            None,
+            layer.limit_in,
+            layer.limit,
+            layer.scale_in,
+            layer.scale_out,
+            layer.up,
+        )
         weight = conv.weight.detach().double() * layer.scale_out / layer.scale_in
         bias = conv.bias.detach().double() * layer.scale_out + 0.5  # type: ignore[union-attr]
         largest = weight.abs().sum((1, 2, 3)) * out.limit_in + bias.abs()
@@ -144,6 +167,7 @@ def _slices(group: list[int]) -> list[tuple[slice, slice]]:
 
 def _integer_graph(graph: Graph) -> Graph:
     """The graph itself, its layers and parameters turned into integers."""
+
     def replace(module: nn.Module) -> None:
         for name, child in module.named_children():
             if isinstance(child, Layer):
@@ -155,7 +179,8 @@ def _integer_graph(graph: Graph) -> Graph:
     for level in filter(None, (graph.side, *graph.levels)):
         level.phase = nn.Parameter(torch.round(level.phase.detach() * 64), requires_grad=False)  # type: ignore[arg-type]
     graph.quality = nn.ParameterList(
-        nn.Parameter(torch.round(q.detach() * 64 * 256), requires_grad=False) for q in graph.quality)
+        nn.Parameter(torch.round(q.detach() * 64 * 256), requires_grad=False) for q in graph.quality
+    )
     return graph.eval()
 
 
@@ -165,8 +190,16 @@ class IntegerPrior(nn.Module):
     Made by `from_prior` at export; `arrays` and `from_arrays` are its form in a weights file.
     """
 
-    def __init__(self, config: Config, graph: Graph, own: np.ndarray, mean_gain: np.ndarray, coded_from: np.ndarray,
-                 tables: Tables, factorised: Factorised | None = None):
+    def __init__(
+        self,
+        config: Config,
+        graph: Graph,
+        own: np.ndarray,
+        mean_gain: np.ndarray,
+        coded_from: np.ndarray,
+        tables: Tables,
+        factorised: Factorised | None = None,
+    ):
         super().__init__()
         for module in graph.modules():
             if isinstance(module, IntegerLayer):
@@ -181,13 +214,21 @@ class IntegerPrior(nn.Module):
 
     @classmethod
     @torch.no_grad()
-    def from_prior(cls, prior: Prior, log2_own: np.ndarray, mean_gain: np.ndarray, log2_start: np.ndarray) -> IntegerPrior:
+    def from_prior(
+        cls, prior: Prior, log2_own: np.ndarray, mean_gain: np.ndarray, log2_start: np.ndarray
+    ) -> IntegerPrior:
         """From the trained model and its knots x channels: log2(deviation x gain), mean gain, log2(deviation x
         starting gain), the last less the threshold at which a band is coded."""
         whole = lambda a, unit: np.round(a * unit).astype(np.int64)  # noqa: E731
         graph = _integer_graph(copy.deepcopy(prior.graph).cpu())
-        return cls(prior.config, graph, whole(log2_own, OUT * 64), whole(mean_gain, OUT * 64), whole(log2_start, COARSE),
-                   logistic_tables())
+        return cls(
+            prior.config,
+            graph,
+            whole(log2_own, OUT * 64),
+            whole(mean_gain, OUT * 64),
+            whole(log2_start, COARSE),
+            logistic_tables(),
+        )
 
     def features_are(self, values: np.ndarray) -> None:
         """Set the table of asinh(k) in 1/64, from -FEATURE_RANGE to FEATURE_RANGE."""
@@ -212,8 +253,9 @@ class IntegerPrior(nn.Module):
     def from_arrays(cls, config: Config, arrays: dict[str, np.ndarray]) -> IntegerPrior:
         """The inverse of `arrays`; NotExact or KeyError or ValueError where they are not what `arrays` gives."""
         graph = Graph(config, IntegerLayer).requires_grad_(False).eval()
-        graph.load_state_dict({k[6:]: torch.from_numpy(v.astype(np.float32))
-                               for k, v in arrays.items() if k.startswith("graph.")})
+        graph.load_state_dict(
+            {k[6:]: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if k.startswith("graph.")}
+        )
         tables = Tables(*(arrays[f"tables.{field}"] for field in Tables._fields))
         tables.check()
         shapes = {n: (config.knots, sum(BANDS)) for n in cls._NUMBERS} | {"features": (2 * FEATURE_RANGE + 1,)}
@@ -221,11 +263,15 @@ class IntegerPrior(nn.Module):
             raise ValueError("arrays of the wrong shape")
         if len(tables.first) != SCALES:
             raise ValueError("tables of the wrong number")
-        if np.abs(arrays["features"].astype(np.int64)).max() > 1023 or \
-                any(not bool((p == p.round()).all()) for p in graph.parameters()):
+        if np.abs(arrays["features"].astype(np.int64)).max() > 1023 or any(
+            not bool((p == p.round()).all()) for p in graph.parameters()
+        ):
             raise NotExact("features beyond the range of the layers' sums, or parameters that are not whole")
-        factorised = None if config.side_prior else \
-            Factorised(Tables(*(arrays[f"side.{field}"] for field in Tables._fields)), arrays["side_mean"])
+        factorised = (
+            None
+            if config.side_prior
+            else Factorised(Tables(*(arrays[f"side.{field}"] for field in Tables._fields)), arrays["side_mean"])
+        )
         out = cls(config, graph, *(arrays[n].astype(np.int64) for n in cls._NUMBERS), tables, factorised)
         out.features_are(arrays["features"])
         return out
@@ -235,8 +281,9 @@ class IntegerPrior(nn.Module):
         """Which of the 39 band channels a quality (in 1/256) codes."""
         return interpolate(self.coded_from, quality) > 0
 
-    def encode(self, latent: Latent, quality: int, weight: np.ndarray | None = None,
-               report: Report | None = None) -> tuple[bytes, Latent]:
+    def encode(
+        self, latent: Latent, quality: int, weight: np.ndarray | None = None, report: Report | None = None
+    ) -> tuple[bytes, Latent]:
         """The stream, and the latent that it holds: zero where nothing was coded.
 
         weight: 39 float32, bits that a squared error of one step in a band channel is worth. With it `latent.k` holds
@@ -246,26 +293,39 @@ class IntegerPrior(nn.Module):
         held = self._walk(writer, quality, latent.side.shape, latent, weight=weight, report=report)
         return writer.bytes(), held
 
-    def decode(self, data: bytes, quality: int, height: int, width: int, levels: int = 4,
-               report: Report | None = None) -> Latent:
+    def decode(
+        self, data: bytes, quality: int, height: int, width: int, levels: int = 4, report: Report | None = None
+    ) -> Latent:
         """The latent of a picture whose padded sides are height, width (multiples of 32); CorruptStream.
 
         levels: 1..4, so many of the levels are decoded, coarse to fine, and returned.
         """
-        return self._walk(Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels, report=report)
+        return self._walk(
+            Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels, report=report
+        )
 
     def features(self, k: Tensor) -> Tensor:
         """asinh(k) in 1/64, by table."""
         return self.feature_table[k.long().clamp_(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE]
 
     @torch.no_grad()
-    def _walk(self, coder: Coder, quality: int, side_shape: tuple[int, ...], given: Latent | None,
-              wanted: int = 4, weight: np.ndarray | None = None, report: Report | None = None) -> Latent:
+    def _walk(
+        self,
+        coder: Coder,
+        quality: int,
+        side_shape: tuple[int, ...],
+        given: Latent | None,
+        wanted: int = 4,
+        weight: np.ndarray | None = None,
+        report: Report | None = None,
+    ) -> Latent:
         """Both directions: hand each step's tables to the coder, take the values, go on with them."""
         graph = self.graph
         channels, h, w = side_shape
-        bias = [torch.from_numpy((interpolate(q.numpy(), quality) // 256).astype(np.float32))[None, :, None, None]
-                for q in graph.quality]
+        bias = [
+            torch.from_numpy((interpolate(q.numpy(), quality) // 256).astype(np.float32))[None, :, None, None]
+            for q in graph.quality
+        ]
         coded = np.split(self.coded(quality), np.cumsum(BANDS)[:-1])
         own = np.split(interpolate(self.own, quality) // 64, np.cumsum(BANDS)[:-1])
         gain = np.split(interpolate(self.mean_gain, quality) // 64, np.cumsum(BANDS)[:-1])
@@ -276,8 +336,19 @@ class IntegerPrior(nn.Module):
             side = self.factorised.code(coder, side_shape, given_side)
         else:
             values, known = self._blank(*side_shape)
-            self._level(coder, graph.side, bias[4].expand(-1, -1, h, w), values, known, given_side,  # type: ignore[arg-type]
-                        np.ones(channels, bool), np.zeros(channels, np.int64), np.full(channels, OUT), None, None)
+            self._level(
+                coder,
+                graph.side,
+                bias[4].expand(-1, -1, h, w),
+                values,
+                known,
+                given_side,  # type: ignore[arg-type]
+                np.ones(channels, bool),
+                np.zeros(channels, np.int64),
+                np.full(channels, OUT),
+                None,
+                None,
+            )
             side = values[0].numpy().astype(np.int32)
         parent = graph.hyper(self.features(torch.from_numpy(side)[None]), bias[0])
         levels: list[np.ndarray] = []
@@ -288,9 +359,19 @@ class IntegerPrior(nn.Module):
                 continue
             trunk = level.trunk(parent)  # type: ignore[operator]
             k, known = self._blank(*shape)
-            self._level(coder, level, trunk, k, known, None if given is None else given.k[i],  # type: ignore[arg-type]
-                        coded[i], own[i], gain[i], weights[i],
-                        report and functools.partial(report, 4 ** i / sum(len(PHASES) * 4 ** j for j in range(last + 1))))
+            self._level(
+                coder,
+                level,
+                trunk,
+                k,
+                known,
+                None if given is None else given.k[i],  # type: ignore[arg-type]
+                coded[i],
+                own[i],
+                gain[i],
+                weights[i],
+                report and functools.partial(report, 4**i / sum(len(PHASES) * 4**j for j in range(last + 1))),
+            )
             levels.append(k[0].numpy().astype(np.int32))
             if i < last:
                 parent = graph.down(i, trunk, known[:, :, 1:-1, 1:-1], bias[i + 1])
@@ -302,9 +383,20 @@ class IntegerPrior(nn.Module):
         known = torch.zeros(1, height + 2, width + 2, 2 * channels).permute(0, 3, 1, 2)
         return torch.zeros(1, channels, height, width), known
 
-    def _level(self, coder: Coder, level: Context, trunk: Tensor, k: Tensor, known: Tensor, given: np.ndarray | None,
-               coded: np.ndarray, own: np.ndarray, gain: np.ndarray, weight: np.ndarray | None,
-               stepped: Callable[[], None] | None) -> None:
+    def _level(
+        self,
+        coder: Coder,
+        level: Context,
+        trunk: Tensor,
+        k: Tensor,
+        known: Tensor,
+        given: np.ndarray | None,
+        coded: np.ndarray,
+        own: np.ndarray,
+        gain: np.ndarray,
+        weight: np.ndarray | None,
+        stepped: Callable[[], None] | None,
+    ) -> None:
         """The 8 steps of a level (or of the side latent); fills k and its features. `stepped` is called after each two."""
         # a band that this quality drops has the lowest scale: it is skipped
         own = np.where(coded, own, -(1 << 20))
@@ -324,18 +416,27 @@ class IntegerPrior(nn.Module):
                 scale = o[n:] + own[group].astype(np.float32)[:, None, None]
                 # everything else is only computed where a symbol is coded
                 at = np.flatnonzero(scale >= (LOG2_SMALLEST + 1 / 4) * OUT)
-                index = np.minimum(np.floor((scale.reshape(-1)[at] - LOG2_SMALLEST * OUT) * np.float32(4 / OUT)), SCALES - 1)
+                index = np.minimum(
+                    np.floor((scale.reshape(-1)[at] - LOG2_SMALLEST * OUT) * np.float32(4 / OUT)), SCALES - 1
+                )
                 of = at // o[0].size
-                mean = np.floor(o[:n].reshape(-1)[at] * gain[group].astype(np.float32)[of] * np.float32(2.0 ** -13)
-                                + np.float32(0.5))
+                mean = np.floor(
+                    o[:n].reshape(-1)[at] * gain[group].astype(np.float32)[of] * np.float32(2.0**-13) + np.float32(0.5)
+                )
                 if linear is not None:
                     mean += _placed(linear[0].numpy(), group)[at]
-                values = self._symbols(coder, index.astype(np.int32), mean.astype(np.int32),
-                                       None if given is None else given[group, y::2, x::2].reshape(-1)[at],
-                                       None if weight is None else weight[group][of])
+                values = self._symbols(
+                    coder,
+                    index.astype(np.int32),
+                    mean.astype(np.int32),
+                    None if given is None else given[group, y::2, x::2].reshape(-1)[at],
+                    None if weight is None else weight[group][of],
+                )
                 new, feature = np.zeros((2, *o[:n].shape), np.float32)
                 new.reshape(-1)[at] = values
-                feature.reshape(-1)[at] = self.feature_values[values.clip(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE]
+                feature.reshape(-1)[at] = self.feature_values[
+                    values.clip(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE
+                ]
                 made, features = torch.from_numpy(new), torch.from_numpy(feature)
                 magnitudes = features.abs()
                 for part, channels in _slices(group):
@@ -349,8 +450,9 @@ class IntegerPrior(nn.Module):
     def _here(known: Tensor, channels: list[int], y: int, x: int) -> Tensor:
         return known[:, channels, y::2, x::2].contiguous(memory_format=torch.channels_last)
 
-    def _symbols(self, coder: Coder, scale: np.ndarray, mean: np.ndarray, wanted: np.ndarray | None,
-                 weight: np.ndarray | None) -> np.ndarray:
+    def _symbols(
+        self, coder: Coder, scale: np.ndarray, mean: np.ndarray, wanted: np.ndarray | None, weight: np.ndarray | None
+    ) -> np.ndarray:
         """Code n symbols of given scales; a mean (in eighths) is an integer and one of 8 fractions. All int32, but weight:
         float32, and wanted, too, where there are weights."""
         eighths = mean + 4

@@ -4,6 +4,7 @@ A layer is a convolution, an optional addend, a clamp. That is little enough for
 run in exact integers (entropy/integer.py): activations are clamped to the range that the integer
 grid covers, in training too.
 """
+
 from __future__ import annotations
 
 import torch
@@ -52,16 +53,27 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor, groups: int, phase: tuple[int,
     pad = weight.shape[-1] // 2
     if phase is None:
         return F.conv2d(x, weight, bias, padding=pad, groups=groups)
-    return F.conv2d(x[:, :, phase[0]:, phase[1]:], weight, bias, stride=2, groups=groups)
+    return F.conv2d(x[:, :, phase[0] :, phase[1] :], weight, bias, stride=2, groups=groups)
 
 
 class Layer(nn.Module):
     """clamp(conv(x) + addend): N,C,H,W -> N,C',H,W; where a phase is given, N,C,H+m,W+m with a margin of m = size - 1
     in all -> N,C',H/2,W/2; where `up`, shuffled to N,C'/4,2H,2W."""
 
-    def __init__(self, channels_in: int, channels_out: int, size: int = 1, groups: int = 1, signed: bool = False,
-                 std: float | None = None, limit_in: float = LIMIT, limit: float = LIMIT,
-                 scale_in: int = 64, scale_out: int = 64, up: bool = False):
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        size: int = 1,
+        groups: int = 1,
+        signed: bool = False,
+        std: float | None = None,
+        limit_in: float = LIMIT,
+        limit: float = LIMIT,
+        scale_in: int = 64,
+        scale_out: int = 64,
+        up: bool = False,
+    ):
         super().__init__()
         self.up = up
         self.conv = nn.Conv2d(channels_in, channels_out, size, groups=groups)

@@ -1,4 +1,5 @@
 """The probability model in floating point: what training minimises. Coding uses entropy/integer.py."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from entropy.graph import Context, Graph, Level, signed_and_magnitude
 from entropy.tables import LOG2_SMALLEST
 
 LOGISTIC = 1.8138  #: pi / sqrt(3): deviation over scale of a logistic
-FLOOR = 0.08       #: smallest deviation the likelihood sees, in steps
+FLOOR = 0.08  #: smallest deviation the likelihood sees, in steps
 LOG_LIMIT = (-6.0, 9.0)
 SKIPPED = LOG2_SMALLEST + 0.25  #: log2 deviation below which the coder skips
 
@@ -60,7 +61,7 @@ def said(context: Context, trunk: Tensor, k: Tensor, features: Callable[[], Tens
 
 def deviation(log_scale: Tensor) -> Tensor:
     """Steps, of log2 of the scale."""
-    return torch.sqrt(FLOOR ** 2 + torch.exp2(2 * log_scale.clamp(*LOG_LIMIT)))
+    return torch.sqrt(FLOOR**2 + torch.exp2(2 * log_scale.clamp(*LOG_LIMIT)))
 
 
 class Step(NamedTuple):
@@ -75,7 +76,7 @@ class Step(NamedTuple):
 
     def of(self, levels: list[Tensor]) -> Tensor:
         """These coefficients, out of all levels."""
-        return levels[self.level][:, self.group, self.y::2, self.x::2]
+        return levels[self.level][:, self.group, self.y :: 2, self.x :: 2]
 
 
 class Prior(nn.Module):
@@ -99,14 +100,23 @@ class Prior(nn.Module):
         features = signed_and_magnitude(torch.asinh(side))
         trunk = at(self.graph.quality[4])[:, :, None, None].expand(-1, -1, *side.shape[2:])
         for s in said(cast(Context, self.graph.side), trunk, side, lambda: features):
-            cost = bits(noisy[:, s.group, s.y::2, s.x::2], s.mean, deviation(s.log_scale))
+            cost = bits(noisy[:, s.group, s.y :: 2, s.x :: 2], s.mean, deviation(s.log_scale))
             if skipped:
                 cost = cost * (s.log_scale >= SKIPPED)
             total = total + cost.sum((1, 2, 3))
         return total
 
-    def forward(self, side: Tensor, ks: list[Tensor], noisy: list[Tensor], log_own: list[Tensor],
-                mean_gain: list[Tensor], coded: list[Tensor], at: Interpolate, skipped: bool = False) -> Tensor:
+    def forward(
+        self,
+        side: Tensor,
+        ks: list[Tensor],
+        noisy: list[Tensor],
+        log_own: list[Tensor],
+        mean_gain: list[Tensor],
+        coded: list[Tensor],
+        at: Interpolate,
+        skipped: bool = False,
+    ) -> Tensor:
         """Bits an image of all levels.
 
         side: rounded side latent; ks: rounded coefficients; noisy: those whose likelihood is taken;
@@ -123,26 +133,43 @@ class Prior(nn.Module):
         return total
 
     @torch.no_grad()
-    def rounded(self, side: Tensor, y: list[Tensor], weight: list[Tensor], log_own: list[Tensor],
-                mean_gain: list[Tensor], coded: list[Tensor], at: Interpolate) -> list[Tensor]:
+    def rounded(
+        self,
+        side: Tensor,
+        y: list[Tensor],
+        weight: list[Tensor],
+        log_own: list[Tensor],
+        mean_gain: list[Tensor],
+        coded: list[Tensor],
+        at: Interpolate,
+    ) -> list[Tensor]:
         """Coefficients (in steps), each rounded to the nearest integer or to the next one toward zero as the walk comes
         by, as the encoder does (entropy/rounding.py); weight: N,C,1,1 a level, bits that a squared step is worth."""
         ks = [torch.zeros_like(a) for a in y]
 
         def features(level: int) -> Tensor:
             return signed_and_magnitude(torch.asinh(ks[level]))
+
         for step in self._steps(side, ks, features, log_own, mean_gain, at):
             wanted = step.of(y)
             near = wanted.round()
             toward = near - near.sign()
             saved = bits(near, step.mean, step.deviation) - bits(toward, step.mean, step.deviation)
             worse = weight[step.level][:, step.group] * ((wanted - toward) ** 2 - (wanted - near) ** 2)
-            ks[step.level][:, step.group, step.y::2, step.x::2] = \
+            ks[step.level][:, step.group, step.y :: 2, step.x :: 2] = (
                 torch.where(worse < saved, toward, near) * coded[step.level][:, step.group]
+            )
         return ks
 
-    def _steps(self, side: Tensor, ks: list[Tensor], features: Callable[[int], Tensor], log_own: list[Tensor],
-               mean_gain: list[Tensor], at: Interpolate) -> Iterator[Step]:
+    def _steps(
+        self,
+        side: Tensor,
+        ks: list[Tensor],
+        features: Callable[[int], Tensor],
+        log_own: list[Tensor],
+        mean_gain: list[Tensor],
+        at: Interpolate,
+    ) -> Iterator[Step]:
         """The walk: what is said of each group of channels at each phase of each level. A step reads of `ks` and of
         `features` (of ks of a level) only what earlier steps are about."""
         graph = self.graph
@@ -154,7 +181,7 @@ class Prior(nn.Module):
                 mean = s.mean * mean_gain[i][:, s.group]
                 if s.linear is not None:
                     low = [m for m in s.group if m < 3]
-                    mean = torch.cat((mean[:, :len(low)] + s.linear[:, low], mean[:, len(low):]), 1)
+                    mean = torch.cat((mean[:, : len(low)] + s.linear[:, low], mean[:, len(low) :]), 1)
                 yield Step(i, s.group, s.y, s.x, mean, deviation(s.log_scale + log_own[i][:, s.group]))
             if i < 3:
                 parent = graph.down(i, trunk, features(i), bias[i + 1])

@@ -4,6 +4,7 @@ An entropy-coded scalar quantiser is best when a boundary lies not in the middle
 dearer one are worth the error of the cheaper one (Sullivan, "Efficient scalar quantization of exponential and Laplacian
 random variables", 1996). Here the bits are those of the coder's own table, known when the walk comes by.
 """
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Networks that treat each position by itself, a few rows at a time and in place: memory costs as much as arithmetic."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-STRIP = 4096       #: positions a thread that are worked on at a time: what lies between two layers then stays in the cache
+STRIP = 4096  #: positions a thread that are worked on at a time: what lies between two layers then stays in the cache
 
 
 def strips(x: Tensor) -> range:
@@ -14,7 +15,9 @@ def strips(x: Tensor) -> range:
     return range(0, x.shape[2], max(1, STRIP * torch.get_num_threads() // (len(x) * x.shape[3])))
 
 
-def residual(x: Tensor, mix: Callable[[Tensor, Tensor], Tensor], spread: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+def residual(
+    x: Tensor, mix: Callable[[Tensor, Tensor], Tensor], spread: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
     """mix(spread(x), x), N,C,H,W, where spread is a 3x3 'same' convolution (None: the identity), and mix, which may write
     to its second argument, treats each position by itself. Without gradients x becomes the result, a few rows at a time."""
     if torch.is_grad_enabled():
@@ -22,14 +25,16 @@ def residual(x: Tensor, mix: Callable[[Tensor, Tensor], Tensor], spread: Callabl
     tops = strips(x)
     before = x[:, :, :0]  # the row above a strip, as it was
     for top in tops:
-        here = x[:, :, top:top + tops.step]
+        here = x[:, :, top : top + tops.step]
         if spread is None:
             wide = here
         else:
-            above = x[:, :, top - before.shape[2]:top]
+            above = x[:, :, top - before.shape[2] : top]
             done = above.clone()
             above.copy_(before)
-            wide = spread(x[:, :, top - before.shape[2]:top + tops.step + 1])[:, :, before.shape[2]:][:, :, :here.shape[2]]
+            wide = spread(x[:, :, top - before.shape[2] : top + tops.step + 1])[:, :, before.shape[2] :][
+                :, :, : here.shape[2]
+            ]
             above.copy_(done)
             before = here[:, :, -1:].clone()
         out = mix(wide, here)
@@ -51,12 +56,12 @@ def up(x: Tensor, f: Callable[[Tensor], Tensor], onto: Tensor | None = None) -> 
         onto = onto.contiguous(memory_format=torch.channels_last)
         out = onto.permute(0, 2, 3, 1).view(n, h, 2, w, 2, -1)
     for top in tops:
-        y = _cells(f(x[:, :, top:top + tops.step]))
+        y = _cells(f(x[:, :, top : top + tops.step]))
         if onto is not None:
-            out[:, top:top + tops.step] += y
+            out[:, top : top + tops.step] += y
             continue
         out = out if top else x.new_empty(n, h, 2, w, 2, y.shape[-1])
-        out[:, top:top + tops.step] = y
+        out[:, top : top + tops.step] = y
     return out.view(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)
 
 

@@ -11,8 +11,8 @@ pytest.register_assert_rewrite("roundtrip")
 
 from roundtrip import tiny_model  # noqa: E402  (after what has to be rewritten)
 
-from codec.network import Codec  # noqa: E402
-from codec.weights import exact_prior  # noqa: E402
+from codec.network.model import Codec  # noqa: E402
+from codec.network.weights import exact_prior  # noqa: E402
 from entropy.integer import IntegerPrior  # noqa: E402
 
 
@@ -27,7 +27,8 @@ def photo() -> np.ndarray:
 @pytest.fixture
 def no_cached_weights() -> Iterator[None]:
     """Weights are looked for anew in the test, and after it."""
-    from codec import api, weights
+    from codec import api
+    from codec.network import weights
 
     weights.load.cache_clear()
     api._session.cache_clear()

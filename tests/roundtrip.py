@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from codec.blocks import Coupling, Transform
-from codec.network import Codec
+from codec.network.blocks import Coupling, Transform
+from codec.network.model import Codec
 from entropy.config import Config
 
 FULL_SCALE = 255 / 64  #: of a pixel in the network's units

@@ -36,10 +36,13 @@ import torch  # noqa: E402
 from PIL import Image, ImageCms  # noqa: E402
 from roundtrip import noise_photo  # noqa: E402
 
-from codec import api, bitstream, cli, deep, images, kinds  # noqa: E402
+from codec import api  # noqa: E402
+from codec.container import bitstream  # noqa: E402
 from codec.errors import EXIT_CODES  # noqa: E402
+from codec.pictures import formats, image_files, sixteen_bits  # noqa: E402
+from codec.tool import cli  # noqa: E402
 
-SECONDS = 100     #: of processor time for a command
+SECONDS = 100  #: of processor time for a command
 MEGABYTES = 1200  #: resident at most, of pictures of a megapixel and less
 DAMAGED, INPUT, WEIGHTS = 4, 3, 5
 
@@ -78,8 +81,12 @@ def run(arguments: list[str]) -> Done:
 def run_alone(arguments: list[str]) -> Done:
     """`python -m codec arguments`, for what takes long."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = subprocess.Popen([sys.executable, "-m", "codec", *arguments], stdout=out, stderr=err,
-                                 env=os.environ | {"PYTHONPATH": str(ROOT)})
+        child = subprocess.Popen(
+            [sys.executable, "-m", "codec", *arguments],
+            stdout=out,
+            stderr=err,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         return _done(status, usage, out, err)
@@ -91,7 +98,9 @@ def _done(status: int, usage: resource.struct_rusage, *streams: io.BufferedRando
     for stream in streams:
         stream.seek(0)
         texts.append(stream.read().decode("utf-8", "replace"))
-    return Done(os.waitstatus_to_exitcode(status), texts[0], texts[1], usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Done(
+        os.waitstatus_to_exitcode(status), texts[0], texts[1], usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    )
 
 
 class Tool:
@@ -102,7 +111,9 @@ class Tool:
         self.wrong: list[str] = []
         self.slowest, self.largest = 0.0, 0.0
 
-    def __call__(self, *arguments: str, output: Path | None = None, expect: tuple[int, ...] = (), alone: bool = False) -> Done:
+    def __call__(
+        self, *arguments: str, output: Path | None = None, expect: tuple[int, ...] = (), alone: bool = False
+    ) -> Done:
         done = (run_alone if alone else run)(list(arguments))
         self.codes[f"{arguments[0]} {done.code}"] += 1
         lines = done.err.splitlines()
@@ -128,8 +139,33 @@ class Tool:
 
 # --- pictures --------------------------------------------------------------------------------------
 
-SIZES = ((1, 1), (2, 1), (1, 2), (31, 33), (32, 32), (33, 64), (7, 700), (700, 7), (1, 20000), (20000, 1), (333, 500), (1025, 900))
-FEW = ("size-1x1", "mode-L", "mode-RGB.", "mode-P-", "mode-CMYK.", "png-rgba-16", "exif-6", "truncated-0.5", "bomb", "name-two", "name--q")
+SIZES = (
+    (1, 1),
+    (2, 1),
+    (1, 2),
+    (31, 33),
+    (32, 32),
+    (33, 64),
+    (7, 700),
+    (700, 7),
+    (1, 20000),
+    (20000, 1),
+    (333, 500),
+    (1025, 900),
+)
+FEW = (
+    "size-1x1",
+    "mode-L",
+    "mode-RGB.",
+    "mode-P-",
+    "mode-CMYK.",
+    "png-rgba-16",
+    "exif-6",
+    "truncated-0.5",
+    "bomb",
+    "name-two",
+    "name--q",
+)
 
 
 def _profile(kind: str) -> bytes:
@@ -145,29 +181,68 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 def pictures() -> Iterator[tuple[str, Callable[[], bytes], int]]:
     """Name, contents and the exit status of encoding it."""
     for width, height in SIZES:
-        yield f"size-{width}x{height}.png", lambda w=width, h=height: saved(Image.fromarray(noise_photo(max(h, 2), max(w, 2), 1)[:h, :w]), "PNG"), 0
+        yield (
+            f"size-{width}x{height}.png",
+            lambda w=width, h=height: saved(Image.fromarray(noise_photo(max(h, 2), max(w, 2), 1)[:h, :w]), "PNG"),
+            0,
+        )
     photo = Image.fromarray(noise_photo(61, 83, 2))
     alpha = Image.fromarray(np.arange(61 * 83, dtype=np.uint8).reshape(61, 83))
     four = photo.copy()
     four.putalpha(alpha)
     for mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "I;16"):
         kind, colour = ("TIFF" if mode == "PA" else "PNG"), four if "A" in mode else photo
-        made = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 255) if mode == "I;16" else colour.convert(mode)
+        made = (
+            Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 255)
+            if mode == "I;16"
+            else colour.convert(mode)
+        )
         yield f"mode-{mode.replace(';', '')}.{kind.lower()}", lambda m=made, k=kind: saved(m, k), 0
     yield "mode-P-transparent.png", lambda: saved(photo.convert("P"), "PNG", transparency=3), 0
     yield "mode-RGB-transparent.png", lambda: saved(photo, "PNG", transparency=(0, 0, 0)), 0
     yield "mode-CMYK.jpg", lambda: saved(photo.convert("CMYK"), "JPEG"), INPUT
-    yield "mode-CMYK-wrong-profile.jpg", lambda: saved(photo.convert("CMYK"), "JPEG", icc_profile=_profile("sRGB")), INPUT
-    yield "mode-LAB.tiff", lambda: saved(ImageCms.applyTransform(photo, ImageCms.buildTransform(  # type: ignore[arg-type]
-        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")), "TIFF", icc_profile=_profile("LAB")), 0  # type: ignore[arg-type]
+    yield (
+        "mode-CMYK-wrong-profile.jpg",
+        lambda: saved(photo.convert("CMYK"), "JPEG", icc_profile=_profile("sRGB")),
+        INPUT,
+    )
+    yield (
+        "mode-LAB.tiff",
+        lambda: saved(
+            ImageCms.applyTransform(
+                photo,
+                ImageCms.buildTransform(  # type: ignore[arg-type]
+                    ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+                ),
+            ),
+            "TIFF",
+            icc_profile=_profile("LAB"),
+        ),
+        0,
+    )  # type: ignore[arg-type]
     yield "mode-YCbCr.tiff", lambda: saved(photo.convert("YCbCr"), "TIFF"), 0
     yield "mode-I.tiff", lambda: saved(photo.convert("I"), "TIFF"), INPUT
     yield "mode-F.tiff", lambda: saved(photo.convert("F"), "TIFF"), INPUT
     random = np.random.default_rng(3)
     for name, shape in (("grey", (40, 50)), ("la", (40, 50, 2)), ("rgb", (40, 50, 3)), ("rgba", (40, 50, 4))):
-        yield f"png-{name}-16.png", lambda s=shape: deep.png(random.integers(0, 65536, s, np.uint16)), 0
-    yield "ppm-16.ppm", lambda: deep.ppm(random.integers(0, 65536, (30, 20, 3), np.uint16)), 0
-    for kind in ("BMP", "TGA", "PPM", "WEBP", "JPEG", "GIF", "TIFF", "QOI", "SGI", "PCX", "DDS", "ICO", "JPEG2000", "AVIF"):
+        yield f"png-{name}-16.png", lambda s=shape: sixteen_bits.png(random.integers(0, 65536, s, np.uint16)), 0
+    yield "ppm-16.ppm", lambda: sixteen_bits.ppm(random.integers(0, 65536, (30, 20, 3), np.uint16)), 0
+    for kind in (
+        "BMP",
+        "TGA",
+        "PPM",
+        "WEBP",
+        "JPEG",
+        "GIF",
+        "TIFF",
+        "QOI",
+        "SGI",
+        "PCX",
+        "DDS",
+        "ICO",
+        "JPEG2000",
+        "AVIF",
+    ):
         if kind in Image.SAVE or Image.init() and kind in Image.SAVE:
             yield f"format-{kind}.{kind.lower()}", lambda k=kind: saved(photo, k), 0
     frames = [photo, photo.rotate(180), photo.convert("L").convert("RGB")]
@@ -184,13 +259,27 @@ def pictures() -> Iterator[tuple[str, Callable[[], bytes], int]]:
     yield "wrong-exif.jpg", lambda: saved(photo, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), 0
     yield "wrong-profile.png", lambda: saved(photo, "PNG", icc_profile=_profile("LAB")), 0
     yield "no-profile.png", lambda: saved(photo, "PNG", icc_profile=b"no profile"), 0
-    for name, pixels in (("black", np.zeros((50, 70, 3), np.uint8)), ("white", np.full((50, 70, 3), 255, np.uint8)),
-                         ("noise", random.integers(0, 256, (50, 70, 3), np.uint8)),
-                         ("checks", (np.indices((50, 70)).sum(0) % 2 * 255).astype(np.uint8)),
-                         ("clear", np.zeros((50, 70, 4), np.uint8))):
+    for name, pixels in (
+        ("black", np.zeros((50, 70, 3), np.uint8)),
+        ("white", np.full((50, 70, 3), 255, np.uint8)),
+        ("noise", random.integers(0, 256, (50, 70, 3), np.uint8)),
+        ("checks", (np.indices((50, 70)).sum(0) % 2 * 255).astype(np.uint8)),
+        ("clear", np.zeros((50, 70, 4), np.uint8)),
+    ):
         yield f"content-{name}.png", lambda p=pixels: saved(Image.fromarray(p), "PNG"), 0
     plain = saved(photo, "PNG")
-    for name in ("a b.png", "two\nlines.png", "ünï😀.png", "-q.png", "x" * 250 + ".png", "none", "wrong.jpg", "UPPER.PNG", "dots..png", "%s{0}.png"):
+    for name in (
+        "a b.png",
+        "two\nlines.png",
+        "ünï😀.png",
+        "-q.png",
+        "x" * 250 + ".png",
+        "none",
+        "wrong.jpg",
+        "UPPER.PNG",
+        "dots..png",
+        "%s{0}.png",
+    ):
         yield f"name-{name}"[-254:], lambda: plain, 0
     yield "empty.png", lambda: b"", INPUT
     yield "byte.png", lambda: b"\x89", INPUT
@@ -200,19 +289,27 @@ def pictures() -> Iterator[tuple[str, Callable[[], bytes], int]]:
     for kind in ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "JPEG2000"):
         whole = saved(photo, kind)
         for share in (0.1, 0.5, 0.9):
-            yield f"truncated-{share:g}.{kind.lower()}", lambda w=whole, s=share: w[:int(len(w) * s)], INPUT
+            yield f"truncated-{share:g}.{kind.lower()}", lambda w=whole, s=share: w[: int(len(w) * s)], INPUT
     flipped = bytearray(plain)
     flipped[len(plain) // 2] ^= 1
     yield "truncated-flip.png", lambda: bytes(flipped), INPUT
-    yield "bomb.png", lambda: plain[:16] + (b := struct.pack(">II", 200_000, 200_000) + plain[24:29]) + struct.pack(
-        ">I", zlib.crc32(plain[12:16] + b)) + plain[33:], INPUT
+    yield (
+        "bomb.png",
+        lambda: (
+            plain[:16]
+            + (b := struct.pack(">II", 200_000, 200_000) + plain[24:29])
+            + struct.pack(">I", zlib.crc32(plain[12:16] + b))
+            + plain[33:]
+        ),
+        INPUT,
+    )
     yield "trailing.png", lambda: plain + bytes(1000), 0
 
 
 def check_round_trip(tool: Tool, source: Path, coded: Path) -> None:
     """What was encoded is verified, decoded at both depths, and compared."""
-    given = images.load(source).pixels
-    colour, alpha = kinds.split(given)
+    given = image_files.load(source).pixels
+    colour, alpha = formats.split(given)
     height, width = given.shape[:2]
     tool("verify", str(coded), expect=(0,))
     again, back = coded.with_name("again.irc"), coded.with_name("back.png")
@@ -221,22 +318,36 @@ def check_round_trip(tool: Tool, source: Path, coded: Path) -> None:
         tool.wrong.append(f"{source.name}: encoding it again gives other bytes")
     for depth in (8, 16):
         tool("decode", "-f", "--depth", str(depth), str(coded), str(back), output=back, expect=(0,))
-        out = images.load(back).pixels
-        new, new_alpha = kinds.split(out)
+        out = image_files.load(back).pixels
+        new, new_alpha = formats.split(out)
         if out.shape[:2] != (height, width) or (new.ndim != colour.ndim):
             tool.wrong.append(f"{source.name}: {given.shape} became {out.shape}")
             continue
-        error = ((kinds.to_depth(new, 8).astype(float) - kinds.to_depth(colour, 8)) ** 2).mean()
+        error = ((formats.to_depth(new, 8).astype(float) - formats.to_depth(colour, 8)) ** 2).mean()
         if error > 300:
             tool.wrong.append(f"{source.name}: mean squared error {error:.0f}")
-        same = alpha is None if new_alpha is None else alpha is not None and (
-            np.array_equal(kinds.to_depth(new_alpha, depth), kinds.to_depth(alpha, depth)))
+        same = (
+            alpha is None
+            if new_alpha is None
+            else alpha is not None
+            and (np.array_equal(formats.to_depth(new_alpha, depth), formats.to_depth(alpha, depth)))
+        )
         if not same:
             tool.wrong.append(f"{source.name}: alpha has changed")
     back.unlink()
     again.unlink()
     small = coded.with_name("small.png")
-    tool("decode", "--scale", "1/8", "--region", f"{width // 2},{height // 2},1,1", str(coded), str(small), output=small, expect=(0,))
+    tool(
+        "decode",
+        "--scale",
+        "1/8",
+        "--region",
+        f"{width // 2},{height // 2},1,1",
+        str(coded),
+        str(small),
+        output=small,
+        expect=(0,),
+    )
     small.unlink(missing_ok=True)
 
 
@@ -247,8 +358,12 @@ def base_files() -> dict[str, bytes]:
     """One of one tile, one of six."""
     photo = noise_photo(70, 90, 4)
     extras = {"eXIF": b"MM\0*\0\0\0\x08\0\0\0\0\0\0", "icCP": _profile("sRGB"), "xmPP": b"<x:xmpmeta/>"}
-    return {"one": api.encode(np.dstack([photo, photo[..., 1]]), 60, extras=extras),
-            "tiles": api.encode(noise_photo(120, 170, 5), 60, tile=64, extras={"eXIF": extras["eXIF"]}, temperature=0.5, seed=2)}
+    return {
+        "one": api.encode(np.dstack([photo, photo[..., 1]]), 60, extras=extras),
+        "tiles": api.encode(
+            noise_photo(120, 170, 5), 60, tile=64, extras={"eXIF": extras["eXIF"]}, temperature=0.5, seed=2
+        ),
+    }
 
 
 def repaired(data: bytes) -> bytes:
@@ -264,35 +379,60 @@ def damaged(name: str, data: bytes) -> Iterator[tuple[str, bytes, tuple[int, ...
     for i, chunk in enumerate(file.chunks):
         label = f"{i}-{chunk.type}"
         start, end = chunk.offset, chunk.offset + chunk.size + bitstream.CHUNK_OVERHEAD
-        for part, at in (("type", start + 1), ("length", start + 6), ("high length", start + 4), ("payload", start + 8 + chunk.size // 2), ("crc", end - 1)):
+        for part, at in (
+            ("type", start + 1),
+            ("length", start + 6),
+            ("high length", start + 4),
+            ("payload", start + 8 + chunk.size // 2),
+            ("crc", end - 1),
+        ):
             broken = bytearray(data)
             broken[at] ^= 0x10
             yield f"{label}-flip-{part}", bytes(broken), (DAMAGED,)
         yield f"{label}-cut-before", data[:start], (DAMAGED,)
-        yield f"{label}-cut-within", data[:start + 8 + chunk.size // 2], (DAMAGED,)
+        yield f"{label}-cut-within", data[: start + 8 + chunk.size // 2], (DAMAGED,)
         harmless = chunk.type[0].islower()  # an ancillary chunk that is missing is a file without it
         yield f"{label}-removed", data[:start] + data[end:], (0,) if harmless else (DAMAGED,)
         yield f"{label}-twice", data[:end] + data[start:end] + data[end:], (DAMAGED,)
-        yield f"{label}-zeroed", repaired(data[:start + 8] + bytes(chunk.size) + data[start + 8 + chunk.size:]), (0, INPUT, DAMAGED, WEIGHTS)
-        yield f"{label}-emptied", repaired(data[:start + 4] + bytes(4) + data[end - 4:]), (0, DAMAGED) if harmless else (DAMAGED,)
+        yield (
+            f"{label}-zeroed",
+            repaired(data[: start + 8] + bytes(chunk.size) + data[start + 8 + chunk.size :]),
+            (0, INPUT, DAMAGED, WEIGHTS),
+        )
+        yield (
+            f"{label}-emptied",
+            repaired(data[: start + 4] + bytes(4) + data[end - 4 :]),
+            (0, DAMAGED) if harmless else (DAMAGED,),
+        )
         huge = bytearray(data)
-        huge[start + 4:start + 8] = b"\xff\xff\xff\xff"
+        huge[start + 4 : start + 8] = b"\xff\xff\xff\xff"
         yield f"{label}-endless", bytes(huge), (DAMAGED,)
     h, tiles, extras = file.header, list(file.tiles), dict(file.extras)
 
-    def written(header: bitstream.Header = h, parts: list[bytes] | None = None, more: dict[str, bytes] | None = None,
-                checksums: tuple[int, ...] | None = None) -> bytes:
+    def written(
+        header: bitstream.Header = h,
+        parts: list[bytes] | None = None,
+        more: dict[str, bytes] | None = None,
+        checksums: tuple[int, ...] | None = None,
+    ) -> bytes:
         return bitstream.write(header, parts or tiles, extras if more is None else more, checksums or file.checksums)
 
-    for field, value, codes in (("width", h.width + 64, (DAMAGED,)), ("height", 2**31 - 1, (INPUT,)), ("mode", 0, (0,)),
-                                ("quality_code", 25600, (DAMAGED,)), ("temperature_code", 128, (0,)),
-                                ("tile_size", 33, (DAMAGED,)), ("weights", b"none", (WEIGHTS,)), ("checksum", h.checksum ^ 1, (DAMAGED,))):
+    for field, value, codes in (
+        ("width", h.width + 64, (DAMAGED,)),
+        ("height", 2**31 - 1, (INPUT,)),
+        ("mode", 0, (0,)),
+        ("quality_code", 25600, (DAMAGED,)),
+        ("temperature_code", 128, (0,)),
+        ("tile_size", 33, (DAMAGED,)),
+        ("weights", b"none", (WEIGHTS,)),
+        ("checksum", h.checksum ^ 1, (DAMAGED,)),
+    ):
         header = dataclasses.replace(h, **{field: value})
         if header.grid == h.grid:
             yield f"head-{field}", written(header), codes
         else:  # the same chunks under another header
-            head = bitstream.write(dataclasses.replace(header, tile_size=0), [b""])[:bitstream.HEAD_END - 4]
-            body = bytearray(head + b"\0\0\0\0" + data[bitstream.HEAD_END:])
+            head = bitstream.write(dataclasses.replace(header, tile_size=0), [b""])[: bitstream.HEAD_END - 4]
+            body = bytearray(head + b"\0\0\0\0" + data[bitstream.HEAD_END :])
             at = bitstream.HEAD_END - 4 - 10  # tile_size, weights, checksum end the header
             struct.pack_into(">H", body, at, header.tile_size)
             yield f"head-{field}", repaired(bytes(body)), codes
@@ -308,18 +448,32 @@ def damaged(name: str, data: bytes) -> Iterator[tuple[str, bytes, tuple[int, ...
     yield "odd-tile", written(parts=[tiles[0] + b"\0", *tiles[1:]]), (DAMAGED,)
     yield "unknown-ancillary", written(more={**extras, "zzZz": b"what"}), (0,)
     many = b"".join(bitstream._chunk(f"a{a}A{b}", b"") for a in "abcdefgh" for b in "abcdefghi")
-    yield "many-chunks", data[:bitstream.HEAD_END] + many + data[bitstream.HEAD_END:], (DAMAGED,)
-    yield "unknown-critical", data[:bitstream.HEAD_END] + bitstream._chunk("ZZZZ", b"") + data[bitstream.HEAD_END:], (DAMAGED,)
-    for label, payload in (("alpha-not-png", b"no"), ("alpha-of-another-size", kinds.pack_alpha(np.zeros((9, 9), np.uint8))),
-                           ("alpha-cut", kinds.pack_alpha(np.arange(h.pixels, dtype=np.uint8).reshape(h.height, h.width))[:-40]),
-                           ("alpha-colour", saved(Image.new("RGB", (h.width, h.height)), "PNG"))):
+    yield "many-chunks", data[: bitstream.HEAD_END] + many + data[bitstream.HEAD_END :], (DAMAGED,)
+    yield (
+        "unknown-critical",
+        data[: bitstream.HEAD_END] + bitstream._chunk("ZZZZ", b"") + data[bitstream.HEAD_END :],
+        (DAMAGED,),
+    )
+    for label, payload in (
+        ("alpha-not-png", b"no"),
+        ("alpha-of-another-size", formats.pack_alpha(np.zeros((9, 9), np.uint8))),
+        ("alpha-cut", formats.pack_alpha(np.arange(h.pixels, dtype=np.uint8).reshape(h.height, h.width))[:-40]),
+        ("alpha-colour", saved(Image.new("RGB", (h.width, h.height)), "PNG")),
+    ):
         yield label, written(more={bitstream.ALPHA: payload}), (DAMAGED,)
     yield "noise-short", written(more={bitstream.NOISE: b"no"}), (DAMAGED,)
     for label, kind in (("exif", "eXIF"), ("icc", "icCP"), ("xmp", "xmPP")):
         yield f"{label}-noise", written(more={kind: np.random.default_rng(1).bytes(3000)}), (0,)
         yield f"{label}-large", written(more={kind: bytes(5 << 20)}), (0,)
     if len(tiles) > 1:
-        yield "tiles-swapped", written(parts=[tiles[1], tiles[0], *tiles[2:]], checksums=(file.checksums[1], file.checksums[0], *file.checksums[2:])), (DAMAGED,)
+        yield (
+            "tiles-swapped",
+            written(
+                parts=[tiles[1], tiles[0], *tiles[2:]],
+                checksums=(file.checksums[1], file.checksums[0], *file.checksums[2:]),
+            ),
+            (DAMAGED,),
+        )
         yield "tiles-repeated", written(parts=[tiles[0]] * len(tiles)), (DAMAGED,)
         yield "tile-cut", written(parts=[*tiles[:2], tiles[2][:8], *tiles[3:]]), (DAMAGED,)
         index = next(c for c in file.chunks if c.type == "TILE")
@@ -328,11 +482,20 @@ def damaged(name: str, data: bytes) -> Iterator[tuple[str, bytes, tuple[int, ...
         yield "index-lies", repaired(bytes(lie)), (DAMAGED,)
 
 
-OPTIONS = ((), ("--salvage",), ("--scale", "1/8"), ("--scale", "1/2", "--salvage"), ("--region", "3,5,40,30"),
-           ("--region", "60,60,9,8", "--salvage", "--scale", "1/4"), ("--depth", "16", "--strip"))
+OPTIONS = (
+    (),
+    ("--salvage",),
+    ("--scale", "1/8"),
+    ("--scale", "1/2", "--salvage"),
+    ("--region", "3,5,40,30"),
+    ("--region", "60,60,9,8", "--salvage", "--scale", "1/4"),
+    ("--depth", "16", "--strip"),
+)
 
 
-def check_damaged(tool: Tool, path: Path, codes: tuple[int, ...], options: tuple[tuple[str, ...], ...] = OPTIONS) -> None:
+def check_damaged(
+    tool: Tool, path: Path, codes: tuple[int, ...], options: tuple[tuple[str, ...], ...] = OPTIONS
+) -> None:
     info = tool("info", "--json", str(path))
     verified = tool("verify", str(path), expect=codes)
     out = path.with_name("decoded.png")
@@ -361,7 +524,10 @@ def check_large(tool: Tool, folder: Path, quality: float) -> None:
         if done.megabytes > 2000:
             tool.wrong.append(f"{' '.join(arguments)}: {done.megabytes:.0f} MB")
         shown = " ".join(a for a in arguments if not a.startswith(str(folder)))
-        print(f"20000 x 5000: {shown}: {done.seconds:.1f} s of processor time, {done.megabytes:.0f} MB, {done.code}", flush=True)
+        print(
+            f"20000 x 5000: {shown}: {done.seconds:.1f} s of processor time, {done.megabytes:.0f} MB, {done.code}",
+            flush=True,
+        )
 
     step("encode", "-q", str(quality), str(source), str(coded), output=coded)
     step("info", str(coded))
@@ -369,10 +535,15 @@ def check_large(tool: Tool, folder: Path, quality: float) -> None:
     step("decode", "-f", "--region", "19000,4000,1000,1000", str(coded), str(out), output=out)
     step("decode", "-f", str(coded), str(out), output=out)
     with Image.open(out) as image:
-        error = max(float(((np.asarray(image.crop(box)).astype(float) - np.asarray(original)) ** 2).mean())
-                    for box in ((0, 0, 500, 500), (19500, 4500, 20000, 5000), (9800, 2300, 10300, 2800))
-                    for original in [Image.fromarray(np.tile(photo, (2, 2, 1))).crop(
-                        (box[0] % 1250, box[1] % 1000, box[0] % 1250 + 500, box[1] % 1000 + 500))])
+        error = max(
+            float(((np.asarray(image.crop(box)).astype(float) - np.asarray(original)) ** 2).mean())
+            for box in ((0, 0, 500, 500), (19500, 4500, 20000, 5000), (9800, 2300, 10300, 2800))
+            for original in [
+                Image.fromarray(np.tile(photo, (2, 2, 1))).crop(
+                    (box[0] % 1250, box[1] % 1000, box[0] % 1250 + 500, box[1] % 1000 + 500)
+                )
+            ]
+        )
     if error > 300:
         tool.wrong.append(f"20000 x 5000: mean squared error {error:.0f}")
     out.unlink()
@@ -403,7 +574,9 @@ def main(arguments: list[str] | None = None) -> int:
         done = tool("encode", "-q", "60", str(source), str(coded), output=coded, expect=(expected,))
         if done.code == 0 == expected:
             check_round_trip(tool, source, coded)
-        if not done.code and (len(coded.read_bytes()) > source.stat().st_size) != ("larger than its source" in done.err):
+        if not done.code and (len(coded.read_bytes()) > source.stat().st_size) != (
+            "larger than its source" in done.err
+        ):
             tool.wrong.append(f"{name}: {done.err} of {coded.stat().st_size} bytes from {source.stat().st_size}")
         coded.unlink(missing_ok=True)
     for base, data in base_files().items():
@@ -418,8 +591,10 @@ def main(arguments: list[str] | None = None) -> int:
         check_large(tool, a.folder, a.quality)
     print("\n".join(tool.wrong))
     total = sum(tool.codes.values())
-    print(f"{count} files, {total} commands, {len(tool.wrong)} wrong; slowest {tool.slowest:.1f} s of processor time, "
-          f"largest {tool.largest:.0f} MB; by exit status: {dict(sorted(tool.codes.items()))}")
+    print(
+        f"{count} files, {total} commands, {len(tool.wrong)} wrong; slowest {tool.slowest:.1f} s of processor time, "
+        f"largest {tool.largest:.0f} MB; by exit status: {dict(sorted(tool.codes.items()))}"
+    )
     return bool(tool.wrong)
 
 

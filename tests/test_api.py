@@ -12,8 +12,10 @@ from PIL import Image
 from roundtrip import noise_photo
 
 import codec
-from codec import api, bitstream, kinds
+from codec import api
+from codec.container import bitstream
 from codec.errors import DamagedError, InputError, TargetError, WeightsError
+from codec.pictures import formats
 
 Pixels = np.ndarray
 
@@ -119,11 +121,11 @@ ALPHA = np.random.default_rng(5).integers(0, 65536, (96, 128), np.uint16)
 
 def in_kind(photo: Pixels, grey: bool, depth: int, alpha: bool) -> Pixels:
     """The photo as another kind; at 16 bits with low bytes of its own."""
-    colour, random = photo[..., 1] if grey else photo, ALPHA[:len(photo)]
+    colour, random = photo[..., 1] if grey else photo, ALPHA[: len(photo)]
     if depth == 16:
         colour = colour.astype(np.uint16) * 257
         colour = colour ^ (random >> 9 if grey else (random >> 9)[..., None])
-    return kinds.join(colour, kinds.to_depth(random, depth) if alpha else None)
+    return formats.join(colour, formats.to_depth(random, depth) if alpha else None)
 
 
 @pytest.mark.parametrize("alpha", [False, True])
@@ -137,12 +139,12 @@ def test_every_kind(photo: Pixels, grey: bool, depth: int, alpha: bool) -> None:
     for asked in (8, 16):
         out = codec.decode(data, array=True, depth=asked)
         assert out.shape == pixels.shape and out.dtype == f"uint{asked}"
-        colour, kept = kinds.split(out)
+        colour, kept = formats.split(out)
         unit = 1 if asked == 8 else 257
-        expected = kinds.split(pixels)[0] / (1 if depth == 8 else 257)
+        expected = formats.split(pixels)[0] / (1 if depth == 8 else 257)
         assert psnr(colour / unit, expected) > 37
         if alpha:
-            assert kept is not None and np.array_equal(kept, kinds.to_depth(kinds.to_depth(ALPHA, depth), asked))
+            assert kept is not None and np.array_equal(kept, formats.to_depth(formats.to_depth(ALPHA, depth), asked))
     if grey and not alpha:
         assert np.array_equal(np.asarray(codec.decode(data, depth=16)), out)
     else:
@@ -158,7 +160,7 @@ def test_16_bits_are_coded_whole(photo: Pixels) -> None:
     """A gradient far finer than 8 bits comes back finer than 8 bits could show it."""
     ramp = np.round(np.linspace(20000, 21000, 128))[None, :, None].repeat(64, 0).repeat(3, 2).astype(np.uint16)
     out = codec.decode(codec.encode(ramp, 100), array=True, depth=16)
-    rounded = kinds.to_depth(kinds.to_depth(ramp, 8), 16)
+    rounded = formats.to_depth(formats.to_depth(ramp, 8), 16)
     error = lambda a: float(((a.astype(float) - ramp) ** 2).mean())  # noqa: E731
     assert error(out) < 0.5 * error(rounded)
     assert codec.encode(photo.astype(np.uint16) * 257, 70)[45:] == codec.encode(photo, 70)[45:]  # the same coefficients
@@ -180,8 +182,16 @@ def test_targets_and_stability_of_other_kinds(photo: Pixels, kind: tuple[bool, i
     assert codec.encode(codec.decode(settled, array=True, depth=kind[1]), 40) == settled
 
 
-@pytest.mark.parametrize("payload", [
-    b"", b"PNG", kinds.pack_alpha(ALPHA)[:-40], kinds.pack_alpha(ALPHA[:50]), kinds.pack_alpha(ALPHA).replace(b"IHDR", b"IHDX")])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"PNG",
+        formats.pack_alpha(ALPHA)[:-40],
+        formats.pack_alpha(ALPHA[:50]),
+        formats.pack_alpha(ALPHA).replace(b"IHDR", b"IHDX"),
+    ],
+)
 def test_damaged_alpha(photo: Pixels, payload: bytes) -> None:
     file = bitstream.read(codec.encode(photo, 30))
     data = bitstream.write(file.header, list(file.tiles), {bitstream.ALPHA: payload})
@@ -209,10 +219,10 @@ def test_alpha_of_parts_and_reductions(photo: Pixels) -> None:
         assert np.array_equal(part, whole[20:61, 33:83]) and np.array_equal(part[..., 3], alpha[20:61, 33:83])
         small = codec.decode(data, array=True, scale=4)
         assert small.shape == (23, 32, 4)
-        assert np.array_equal(small[0, :2, 3], [round(float(alpha[:4, x:x + 4].mean())) for x in (0, 4)])
+        assert np.array_equal(small[0, :2, 3], [round(float(alpha[:4, x : x + 4].mean())) for x in (0, 4)])
         assert np.array_equal(codec.decode(data, array=True, scale=4, region=(40, 20, 43, 41)), small[5:16, 10:21])
     at = bitstream.read(data).chunks[1].offset + 30
-    broken = data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+    broken = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
     with pytest.raises(DamagedError, match="alPH"):
         codec.decode(broken)
     assert np.array_equal(codec.decode(broken, array=True, salvage=True, notes=[]), whole[..., :3])
@@ -231,7 +241,7 @@ def test_target_bpp(photo: Pixels) -> None:
 def test_target_size(photo: Pixels) -> None:
     for size in (1400, 4000):
         assert 0.95 * size < len(codec.encode(photo, size=size)) <= size
-    assert codec.encode(photo, size=10 ** 9) == codec.encode(photo, 100)
+    assert codec.encode(photo, size=10**9) == codec.encode(photo, 100)
 
 
 def test_target_psnr(photo: Pixels) -> None:
@@ -264,7 +274,9 @@ def test_temperature_and_seed(photo: Pixels) -> None:
     mode, sample = codec.decode(plain, array=True), codec.decode(drawn, array=True)
     assert not np.array_equal(mode, sample)
     assert np.array_equal(codec.decode(drawn, array=True), sample)
-    same = bitstream.write(bitstream.read(drawn).header, list(bitstream.read(drawn).tiles))  # without the picture's noise
+    same = bitstream.write(
+        bitstream.read(drawn).header, list(bitstream.read(drawn).tiles)
+    )  # without the picture's noise
     assert np.array_equal(codec.decode(plain, temperature=1, seed=5, array=True), codec.decode(same, array=True))
     assert np.array_equal(codec.decode(drawn, temperature=0, array=True), mode)
     assert not np.array_equal(codec.decode(drawn, seed=6, array=True), sample)
@@ -276,10 +288,23 @@ def test_temperature_and_seed(photo: Pixels) -> None:
 # --- wrong arguments -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("arguments", [
-    {"quality": -1}, {"quality": 100.5}, {"quality": math.nan}, {"quality": math.inf}, {"temperature": -0.1},
-    {"temperature": 2.1}, {"temperature": math.nan}, {"seed": -1}, {"seed": 65536}, {"bpp": 1, "size": 100},
-    {"psnr": 30, "bpp": 1}, {"extras": {"DATA": b""}}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"quality": -1},
+        {"quality": 100.5},
+        {"quality": math.nan},
+        {"quality": math.inf},
+        {"temperature": -0.1},
+        {"temperature": 2.1},
+        {"temperature": math.nan},
+        {"seed": -1},
+        {"seed": 65536},
+        {"bpp": 1, "size": 100},
+        {"psnr": 30, "bpp": 1},
+        {"extras": {"DATA": b""}},
+    ],
+)
 def test_wrong_arguments(photo: Pixels, arguments: dict) -> None:
     with pytest.raises(ValueError):
         codec.encode(photo, **arguments)
@@ -291,16 +316,32 @@ def test_targets_that_are_no_targets(photo: Pixels, arguments: dict) -> None:
         codec.encode(photo, **arguments)
 
 
-@pytest.mark.parametrize("arguments", [{"temperature": -1}, {"temperature": 3}, {"temperature": math.nan}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "arguments", [{"temperature": -1}, {"temperature": 3}, {"temperature": math.nan}, {"seed": -1}]
+)
 def test_wrong_arguments_of_decode(small: bytes, arguments: dict) -> None:
     with pytest.raises(ValueError):
         codec.decode(small, **{"temperature": 1, **arguments})
 
 
-@pytest.mark.parametrize("image", [
-    np.zeros(4, np.uint8), np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4, 3), np.int16), np.zeros((4, 4, 0), np.uint8),
-    np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((1, 4, 4, 3), np.uint8), Image.new("I", (4, 4)),
-    Image.new("P", (4, 4)), Image.new("CMYK", (4, 4)), Image.new("1", (4, 4)), Image.new("F", (4, 4))], ids=str)
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros(4, np.uint8),
+        np.zeros((4, 4, 5), np.uint8),
+        np.zeros((4, 4, 3), np.int16),
+        np.zeros((4, 4, 0), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        Image.new("I", (4, 4)),
+        Image.new("P", (4, 4)),
+        Image.new("CMYK", (4, 4)),
+        Image.new("1", (4, 4)),
+        Image.new("F", (4, 4)),
+    ],
+    ids=str,
+)
 def test_pictures_that_are_refused(image: object) -> None:
     with pytest.raises(InputError):
         codec.encode(image)  # type: ignore[arg-type]
@@ -315,8 +356,16 @@ def test_bit_flips_in_every_chunk(small: bytes) -> None:
     random = np.random.default_rng(0)
     places = list(range(9))
     for chunk in chunks:  # type, length, payload, CRC
-        places += [chunk.offset, chunk.offset + 3, chunk.offset + 4, chunk.offset + 7, chunk.offset + 8,
-                   chunk.offset + 7 + chunk.size, chunk.offset + 8 + chunk.size, chunk.offset + 11 + chunk.size]
+        places += [
+            chunk.offset,
+            chunk.offset + 3,
+            chunk.offset + 4,
+            chunk.offset + 7,
+            chunk.offset + 8,
+            chunk.offset + 7 + chunk.size,
+            chunk.offset + 8 + chunk.size,
+            chunk.offset + 11 + chunk.size,
+        ]
         places += random.integers(chunk.offset, chunk.offset + 12 + chunk.size, 5).tolist()
     for place in places:
         broken = bytearray(small)
@@ -377,7 +426,7 @@ def test_limit_of_pixels(small: bytes) -> None:
     with pytest.raises(InputError, match="37"):
         codec.decode(small, max_pixels=37 * 53 - 1)
     assert codec.decode(small, max_pixels=37 * 53).size == (53, 37)
-    huge = with_header(small, width=2 ** 31 - 1, height=2 ** 31 - 1)
+    huge = with_header(small, width=2**31 - 1, height=2**31 - 1)
     for read in (codec.verify, codec.decode):
         with pytest.raises(InputError, match="2147483647"):
             read(huge)

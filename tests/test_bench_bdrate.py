@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from bench.bdrate import BAND, bd_rate
-from bench.curves import find_curve, load_published
 from bench.errors import BenchError, NotComparable
+from bench.metrics.bdrate import BAND, bd_rate
+from bench.metrics.curves import find_curve, load_published
 
 BPP = [0.1, 0.2, 0.4, 0.8, 1.6]
 PSNR = [27.0, 30.0, 33.5, 36.0, 39.0]

@@ -15,13 +15,14 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from bench import generations, pillow_codecs, rd
 from bench.cli import main
-from bench.codecs import CODECS, PillowCodec, open_codec
 from bench.commands import common
 from bench.errors import BenchError
-from bench.generations import run_generations, schedules
-from bench.images import read_image, write_json
+from bench.peers import pillow_codecs
+from bench.peers.codecs import CODECS, PillowCodec, open_codec
+from bench.runs import generations, rd
+from bench.runs.generations import run_generations, schedules
+from bench.runs.images import read_image, write_json
 
 SETTINGS = ["--settings", "10,30,60,90", "--jobs", "1"]  # in this process, where faults can be planted
 
@@ -230,7 +231,9 @@ class Broken(Faulty):
         return super().encode(image, setting)
 
 
-@pytest.mark.parametrize(("how", "why"), [("raises", "RuntimeError: out of luck"), ("dies", "the process of the codec died")])
+@pytest.mark.parametrize(
+    ("how", "why"), [("raises", "RuntimeError: out of luck"), ("dies", "the process of the codec died")]
+)
 def test_several_processes(folder, out, capsys, monkeypatch, how, why):
     """One image of a codec fails, or takes its process down; the rest is as in one process."""
     command = ["rd", str(folder), "--settings", "60", "--no-ms-ssim", "--no-ssimulacra2", "--codecs"]
@@ -318,9 +321,7 @@ def test_folders_without_images(tmp_path, out, capsys):
 
 
 def test_a_missing_codec_is_named(folder, out, capsys, monkeypatch):
-    monkeypatch.setattr(
-        common, "open_codecs", lambda names: ([open_codec("jpeg")], {"avif": "not built in"})
-    )
+    monkeypatch.setattr(common, "open_codecs", lambda names: ([open_codec("jpeg")], {"avif": "not built in"}))
     command = ["rd", str(folder), *SETTINGS, "--out", str(out)]
     assert main([*command, "--codecs", "jpeg,avif"]) == 1
     assert "avif is missing: not built in" in capsys.readouterr().err
@@ -547,10 +548,12 @@ def test_plot(tmp_path):
 
 def generations_document():
     """Two codecs at two schedules: one loses nothing, the other a tenth of a decibel a generation."""
+
     def means(schedule, loss):
         settings = [schedule[i % len(schedule)] for i in range(6)]
         return [
-            {"generation": i + 1, "setting": s, "psnr_original": s - loss * i, "bytes": 1000} for i, s in enumerate(settings)
+            {"generation": i + 1, "setting": s, "psnr_original": s - loss * i, "bytes": 1000}
+            for i, s in enumerate(settings)
         ]
 
     return {
@@ -566,7 +569,7 @@ def generations_document():
 
 def test_plot_of_generations(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    from bench.loss import growth, losses, panels
+    from bench.metrics.generation_loss import growth, losses, panels
 
     document = generations_document()
     lost = losses(document["series"][3])
@@ -622,7 +625,7 @@ def test_plots_that_cannot_be(tmp_path, capsys):
 
 def test_labels_are_spread():
     pytest.importorskip("matplotlib")
-    from bench.plot import spread
+    from bench.figures.plot import spread
 
     assert spread([3.0, 1.0], 1.0) == [3.0, 1.0]
     heights = spread([1.0, 1.1, 1.05, 5.0, 1.9], 0.5)

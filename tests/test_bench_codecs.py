@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from bench import codecs, metrics
-from bench.codecs import CODECS, coded_picture_bytes, open_codec, open_codecs
-from bench.compressai_models import pack, unpack
 from bench.errors import BenchError, CodecMissing
+from bench.metrics import distortion
+from bench.peers import codecs
+from bench.peers.codecs import CODECS, coded_picture_bytes, open_codec, open_codecs
+from bench.peers.compressai_models import pack, unpack
 
 
 def picture(height=40, width=56):
@@ -33,14 +34,14 @@ def test_psnr_of_known_errors():
     black = np.zeros((4, 4, 3), np.uint8)
     grey = np.full((4, 4, 3), 16, np.uint8)
     expected = 20 * math.log10(255 / 16)
-    assert metrics.psnr(black, grey) == pytest.approx(expected)
-    assert metrics.psnr(grey, black) == pytest.approx(expected)
-    assert metrics.psnr_y(black, grey) == pytest.approx(expected)
-    assert metrics.psnr(black, black) == math.inf
+    assert distortion.psnr(black, grey) == pytest.approx(expected)
+    assert distortion.psnr(grey, black) == pytest.approx(expected)
+    assert distortion.psnr_y(black, grey) == pytest.approx(expected)
+    assert distortion.psnr(black, black) == math.inf
     red = black.copy()
     red[..., 0] = 16
-    assert metrics.psnr(black, red) == pytest.approx(expected + 10 * math.log10(3))
-    assert metrics.psnr_y(black, red) == pytest.approx(expected - 20 * math.log10(0.299))
+    assert distortion.psnr(black, red) == pytest.approx(expected + 10 * math.log10(3))
+    assert distortion.psnr_y(black, red) == pytest.approx(expected - 20 * math.log10(0.299))
 
 
 def test_psnr_y_against_pillows_luma():
@@ -49,16 +50,14 @@ def test_psnr_y_against_pillows_luma():
     lumas = [np.asarray(Image.fromarray(x).convert("L"), float) for x in (image, other)]
     mean_square = np.mean((lumas[0] - lumas[1]) ** 2)
     # Pillow rounds its luma
-    assert metrics.psnr_y(image, other) == pytest.approx(
-        10 * math.log10(255**2 / mean_square), abs=0.1
-    )
+    assert distortion.psnr_y(image, other) == pytest.approx(10 * math.log10(255**2 / mean_square), abs=0.1)
 
 
 def test_metrics_refuse_other_shapes():
     with pytest.raises(ValueError, match="different sizes"):
-        metrics.psnr(picture(), picture(41))
+        distortion.psnr(picture(), picture(41))
     with pytest.raises(ValueError, match="not an 8-bit RGB"):
-        metrics.psnr(picture().astype(float), picture())
+        distortion.psnr(picture().astype(float), picture())
 
 
 def second_ms_ssim(a, b):
@@ -91,16 +90,16 @@ def test_ms_ssim_against_a_second_implementation():
     pytest.importorskip("scipy")
     image = picture(192, 192)
     other = noisy(image)
-    assert metrics.ms_ssim(image, other) == pytest.approx(second_ms_ssim(image, other), abs=1e-4)
+    assert distortion.ms_ssim(image, other) == pytest.approx(second_ms_ssim(image, other), abs=1e-4)
 
 
 def test_ms_ssim_says_why_there_is_none(monkeypatch):
     image = picture()
-    assert metrics.ms_ssim(image, image) is None
-    monkeypatch.setattr(metrics, "find_spec", lambda name: None)
-    assert "not installed" in metrics.ms_ssim_missing(image)
-    monkeypatch.setattr(metrics, "find_spec", lambda name: object())
-    assert "161 pixels" in metrics.ms_ssim_missing(image)
+    assert distortion.ms_ssim(image, image) is None
+    monkeypatch.setattr(distortion, "find_spec", lambda name: None)
+    assert "not installed" in distortion.ms_ssim_missing(image)
+    monkeypatch.setattr(distortion, "find_spec", lambda name: object())
+    assert "161 pixels" in distortion.ms_ssim_missing(image)
 
 
 @pytest.mark.parametrize("size", [(130, 67), (48, 48)])
@@ -118,16 +117,16 @@ def test_ssimulacra2_against_a_second_implementation(monkeypatch, size):
     for pixels in (image, noisy(image)):
         files.append(io.BytesIO())
         Image.fromarray(pixels).save(files[-1], "PNG")
-    assert metrics.ssimulacra2(image, noisy(image)) == pytest.approx(library.compute_ssimulacra2(*files), abs=1e-6)
-    assert metrics.ssimulacra2(image, image) == pytest.approx(100, abs=1e-5)
+    assert distortion.ssimulacra2(image, noisy(image)) == pytest.approx(library.compute_ssimulacra2(*files), abs=1e-6)
+    assert distortion.ssimulacra2(image, image) == pytest.approx(100, abs=1e-5)
 
 
 def test_ssimulacra2_falls_with_quality():
     image = picture(96, 96)
     jpeg = open_codec("jpeg")
-    scores = [metrics.ssimulacra2(image, jpeg.decode(jpeg.encode(image, q))) for q in (95, 60, 20, 5)]
+    scores = [distortion.ssimulacra2(image, jpeg.decode(jpeg.encode(image, q))) for q in (95, 60, 20, 5)]
     assert 100 > scores[0] > scores[1] > scores[2] > scores[3]
-    assert metrics.ssimulacra2(image[:7], image[:7]) is None
+    assert distortion.ssimulacra2(image[:7], image[:7]) is None
 
 
 @pytest.mark.parametrize("name", [name for name in CODECS if not name.startswith("irc")])
@@ -140,7 +139,7 @@ def test_codec_there_and_back(name):
     by_rate = sorted(len(codec.encode(image, setting)) for setting in codec.settings[::3])
     assert by_rate[0] < by_rate[-1]
     best = codec.encode(image, codec.settings[-1])
-    assert metrics.psnr(image, codec.decode(best)) > 30
+    assert distortion.psnr(image, codec.decode(best)) > 30
     assert 0 < codec.rate_bytes(best) <= len(best)
     assert codec.name == name
     assert codec.version
@@ -191,7 +190,9 @@ def test_missing_codecs_are_named(monkeypatch):
 def test_irc_names_its_weights_or_is_missing(monkeypatch):
     """The adapter alone: what the codec does has its own tests."""
     fake = types.ModuleType("codec")
-    fake.encode = lambda image, quality, stable=False, effort=0: bytes([int(quality) + stable + effort]) + image.tobytes()
+    fake.encode = lambda image, quality, stable=False, effort=0: (
+        bytes([int(quality) + stable + effort]) + image.tobytes()
+    )
     fake.decode = lambda data, array: np.frombuffer(data[1:], np.uint8).reshape(-1, 64, 3)
     fake.info = lambda data: {"weights": "0123abcd", "checksum": f"{data[0]:08x}"}
     monkeypatch.setitem(sys.modules, "codec", fake)

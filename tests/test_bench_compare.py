@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from roundtrip import noise_photo
 
-from bench.compare import GAP, LABEL, main, versions
+from bench.figures.readme_picture import GAP, LABEL, main, versions
 
 
 def test_versions_fit_and_are_what_they_say() -> None:
@@ -23,10 +23,24 @@ def test_versions_fit_and_are_what_they_say() -> None:
 def test_the_sheet_shows_one_part_of_each(tmp_path: Path) -> None:
     photo = noise_photo(160, 192, 2)
     Image.fromarray(photo).save(tmp_path / "photo.png")
-    assert main([str(tmp_path / "photo.png"), "--bytes", "5000", "--box", "30,20,50,40", "--scale", "2",
-                 "--out", str(tmp_path / "out.png")]) == 0
+    assert (
+        main(
+            [
+                str(tmp_path / "photo.png"),
+                "--bytes",
+                "5000",
+                "--box",
+                "30,20,50,40",
+                "--scale",
+                "2",
+                "--out",
+                str(tmp_path / "out.png"),
+            ]
+        )
+        == 0
+    )
     with Image.open(tmp_path / "out.png") as sheet:
         assert sheet.size == (4 * 100 + 3 * GAP, 80 + LABEL)
         shown = np.asarray(sheet)
     assert np.array_equal(shown[LABEL::2, :100:2], photo[20:60, 30:80])
-    assert not np.array_equal(shown[LABEL:, :100], shown[LABEL:, 100 + GAP:200 + GAP])
+    assert not np.array_equal(shown[LABEL:, :100], shown[LABEL:, 100 + GAP : 200 + GAP])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench import macs
+from bench.inside import macs
 from entropy.layers import Pointwise
 
 

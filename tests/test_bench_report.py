@@ -13,9 +13,9 @@ pytest.importorskip("scipy")
 from test_bench_cli import generations_document
 
 from bench.cli import main
-from bench.codecs import open_codec
-from bench.images import write_json
-from bench.pictures import closest, version_of
+from bench.figures.pictures import closest, version_of
+from bench.peers.codecs import open_codec
+from bench.runs.images import write_json
 
 RATES = [0.2, 0.4, 0.8, 1.6]
 COMMAND = "irc-bench rd x" + 20 * " --settings 1,2,3"
@@ -35,8 +35,20 @@ def results(folder):
         }
         for name, factor in (("ours", 0.8), ("theirs", 1.0))
     ]  # fmt: skip
-    row = {"threads": 1, "megapixels": 0.1, "bpp": 0.8, "encode": [0.3, 0.1, 0.2], "decode": [0.1], "width": 3, "height": 2}
-    speed = [{"codec": "ours", **row}, {"codec": "theirs", **row, "encode": [2.0]}, {"codec": "slow", "note": "took longer"}]
+    row = {
+        "threads": 1,
+        "megapixels": 0.1,
+        "bpp": 0.8,
+        "encode": [0.3, 0.1, 0.2],
+        "decode": [0.1],
+        "width": 3,
+        "height": 2,
+    }
+    speed = [
+        {"codec": "ours", **row},
+        {"codec": "theirs", **row, "encode": [2.0]},
+        {"codec": "slow", "note": "took longer"},
+    ]
     documents = {"rd": {"curves": curves}, "gen": generations_document(), "speed": {"name": "speed", "rows": speed}}
     for name, document in documents.items():
         write_json(folder / f"{name}.json", document)
@@ -113,7 +125,13 @@ def browser():
         pytest.skip("no chromium and chromedriver on the PATH (Debian: chromium, chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,900"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1200,900",
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     running = webdriver.Chrome(options, webdriver.ChromeService(driver))
@@ -205,7 +223,9 @@ def test_the_slider_and_the_zoom(opened):
         click(opened, all_of(opened, "#zoom-in")[0])
     assert all_of(opened, "#zoom")[0].text == "1600 %"
     before = images[0].value_of_css_property("transform")
-    ActionChains(opened).move_to_element_with_offset(stage, -300, 0).click_and_hold().move_by_offset(50, 30).release().perform()
+    ActionChains(opened).move_to_element_with_offset(stage, -300, 0).click_and_hold().move_by_offset(
+        50, 30
+    ).release().perform()
     after = [image.value_of_css_property("transform") for image in images]
     assert after[0] == after[1] != before
     assert [image.value_of_css_property("image-rendering") for image in images] == ["pixelated"] * 2
@@ -239,7 +259,9 @@ def test_other_versions_can_be_chosen(opened):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone(opened, scheme, tmp_path):
     """Nothing is wider than a phone, in both colour schemes; the screenshot has what it should have."""
-    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+    opened.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
     size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:

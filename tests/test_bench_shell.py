@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import shell
-from bench.shell import BASE, Run
+from bench.inside import startup
+from bench.inside.startup import BASE, Run
 
 
-def test_commands_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "a.png")
     calls: list[list[str]] = []
 
@@ -18,12 +20,16 @@ def test_commands_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
         assert environment["OMP_NUM_THREADS"] == "3" and "PYTHONDONTWRITEBYTECODE" not in environment
         calls.append(arguments)
         # the first turn is slow
-        seconds = 9.0 if len(calls) < 6 else {BASE: 2.0, "info": 1.0, "encode": 3.0, "decode": 2.5}[arguments[min(2, len(arguments) - 1)]]
+        seconds = (
+            9.0
+            if len(calls) < 6
+            else {BASE: 2.0, "info": 1.0, "encode": 3.0, "decode": 2.5}[arguments[min(2, len(arguments) - 1)]]
+        )
         return Run(seconds, seconds * 2)
 
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    monkeypatch.setattr(shell, "measured", run)
-    shell.main([str(tmp_path / "a.png"), "--threads", "3", "--repeats", "2"])
+    monkeypatch.setattr(startup, "measured", run)
+    startup.main([str(tmp_path / "a.png"), "--threads", "3", "--repeats", "2"])
     assert [a[2] if len(a) > 2 else a[1] for a in calls] == ["encode", *[BASE, "info", "encode", "decode"] * 3]
     assert capsys.readouterr().out.splitlines()[2:] == [
         "| `import torch` | 2.00 (2.00–2.00) |  | 4.00 (4.00–4.00) |  |",
@@ -34,7 +40,7 @@ def test_commands_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
 
 
 def test_a_process_is_timed() -> None:
-    run = shell.measured(["-c", "sum(range(3_000_000))"], {})
+    run = startup.measured(["-c", "sum(range(3_000_000))"], {})
     assert 0 < run.processor and 0 < run.wall
     with pytest.raises(SystemExit, match="ended with 3"):
-        shell.measured(["-c", "raise SystemExit(3)"], {})
+        startup.measured(["-c", "raise SystemExit(3)"], {})

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import pillow_codecs
 from bench.cli import main
-from bench.codecs import CODECS
-from bench.pool import Failure
-from bench.speed import mosaic
-from bench.workers import Worker, run_process
+from bench.peers import pillow_codecs
+from bench.peers.codecs import CODECS
+from bench.runs.pool import Failure
+from bench.runs.speed import mosaic
+from bench.runs.workers import Worker, run_process
 
 
 class Troubled:
@@ -71,7 +71,18 @@ def test_mosaics():
 
 def test_speed_of_two_codecs(folder, tmp_path, capsys):
     out = tmp_path / "speed.json"
-    command = ["speed", str(folder), "--codecs", "jpeg,jpeg2000", "--sizes", "0.01,0.1", "--repeats", "1", "--threads", "1"]
+    command = [
+        "speed",
+        str(folder),
+        "--codecs",
+        "jpeg,jpeg2000",
+        "--sizes",
+        "0.01,0.1",
+        "--repeats",
+        "1",
+        "--threads",
+        "1",
+    ]
     assert main([*command, "--settings", "jpeg=50", "--out", str(out)]) == 0
     rows = json.loads(out.read_text())["rows"]
     assert [(row["codec"], row["megapixels"]) for row in rows] == [
@@ -99,7 +110,19 @@ def test_what_is_too_slow_or_too_large_is_reported(folder, tmp_path, monkeypatch
     monkeypatch.setitem(CODECS, "avif", partial(Troubled, trouble))
     out = tmp_path / "speed.json"
     command = ["speed", str(folder), "--codecs", "avif,jpeg", "--sizes", "0.01,0.02,0.03", "--repeats", "1"]
-    command += ["--threads", "1", "--no-processes", "--settings", "50", "--limit", "2", "--memory", "8", "--out", str(out)]
+    command += [
+        "--threads",
+        "1",
+        "--no-processes",
+        "--settings",
+        "50",
+        "--limit",
+        "2",
+        "--memory",
+        "8",
+        "--out",
+        str(out),
+    ]
     assert main(command) == 0
     rows = [row for row in json.loads(out.read_text())["rows"] if row["codec"] == "avif"]
     assert "note" not in rows[0]
@@ -113,7 +136,18 @@ def test_a_slow_codec_is_asked_less_often(folder, tmp_path, monkeypatch, capsys)
     """Its first run counts once the budget is spent, and a size is left out that would take too long."""
     monkeypatch.setitem(CODECS, "avif", partial(Troubled, partial(time.sleep, 0.5)))
     out = tmp_path / "speed.json"
-    command = ["speed", str(folder), "--codecs", "avif,jpeg", "--sizes", "0.01,0.02,0.2", "--repeats", "3", "--threads", "1"]
+    command = [
+        "speed",
+        str(folder),
+        "--codecs",
+        "avif,jpeg",
+        "--sizes",
+        "0.01,0.02,0.2",
+        "--repeats",
+        "3",
+        "--threads",
+        "1",
+    ]
     command += ["--no-processes", "--settings", "50", "--limit", "4", "--budget", "0.4", "--out", str(out)]
     assert main(command) == 0
     rows = json.loads(out.read_text())["rows"]

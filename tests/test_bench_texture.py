@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from roundtrip import noise_photo
 
-from bench.texture import energies, main, measure
+from bench.inside.texture import energies, main, measure
 
 
 def test_energies_are_those_of_the_detail_alone() -> None:
@@ -18,7 +18,7 @@ def test_energies_are_those_of_the_detail_alone() -> None:
     rows, columns = np.indices((64, 64))
     checks = np.where((rows + columns) % 2, 100, 140).astype(np.uint8)[:, :, None].repeat(3, 2)
     fine, coarse = energies(checks)
-    assert fine == pytest.approx(4 * 20 ** 2 / 3, rel=0.01)  # orthonormal: of 4 pixels in one of 3 coefficients
+    assert fine == pytest.approx(4 * 20**2 / 3, rel=0.01)  # orthonormal: of 4 pixels in one of 3 coefficients
     assert coarse < 0.01 * fine
 
 

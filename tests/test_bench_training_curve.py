@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.training_curve import main, read_log, smooth
+from bench.inside.training_curve import main, read_log, smooth
 
 
 def log(path: Path, cheaper: float = 0.9) -> Path:
     rows: list[dict] = [{"step": 100 * n, "minutes": n, "loss": 2 / n, "nll": 0, "norm": 1} for n in range(1, 21)]
     for step, factor in ((0, 1.0), (2000, cheaper)):
-        rows.append({"step": step, "valid": [{"quality": 10 * i, "bpp": factor * 2 ** i, "psnr": 25 + 4 * i} for i in range(4)]})
+        rows.append(
+            {"step": step, "valid": [{"quality": 10 * i, "bpp": factor * 2**i, "psnr": 25 + 4 * i} for i in range(4)]}
+        )
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

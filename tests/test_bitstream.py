@@ -9,22 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from codec import bitstream
-from codec.bitstream import FIELDS, MAGIC, Header, read, read_header, write
+from codec.container import bitstream
+from codec.container.bitstream import FIELDS, MAGIC, Header, read, read_header, write
 from codec.errors import DamagedError, InputError
 
-HEADER = Header.of(
-    640, 480, 33.25, temperature=0.5, seed=7, weights=b"\x01\x02\x03\x04", checksum=0xDEADBEEF
-)
+HEADER = Header.of(640, 480, 33.25, temperature=0.5, seed=7, weights=b"\x01\x02\x03\x04", checksum=0xDEADBEEF)
 TILED = Header.of(100, 70, 50, tile_size=64)
 PLAIN = write(HEADER, [b"some payload"])
 FORMAT = (Path(__file__).parent.parent / "docs" / "format.md").read_text("utf-8")
 
 
 def chunk(kind: bytes, payload: bytes) -> bytes:
-    return kind + struct.pack(">I", len(payload)) + payload + struct.pack(
-        ">I", zlib.crc32(kind + payload)
-    )
+    return kind + struct.pack(">I", len(payload)) + payload + struct.pack(">I", zlib.crc32(kind + payload))
 
 
 def head(**values: int) -> bytes:
@@ -180,8 +176,14 @@ def test_pixel_limit_comes_first() -> None:
 
 def test_thin_pictures_count_as_padded() -> None:
     """A line of 100 million pixels would take 32 times as much as its pixels."""
-    for width, height, limit, good in ((1, 6_000_000, 10**8, True), (1, 6_300_000, 10**8, False), (10**8, 1, 10**8, False),
-                                       (10_000, 10_000, 10**8, True), (3, 3, 9, True), (10**8, 1, None, True)):
+    for width, height, limit, good in (
+        (1, 6_000_000, 10**8, True),
+        (1, 6_300_000, 10**8, False),
+        (10**8, 1, 10**8, False),
+        (10_000, 10_000, 10**8, True),
+        (3, 3, 9, True),
+        (10**8, 1, None, True),
+    ):
         if good:
             bitstream.check_pixels(width, height, limit)
         else:

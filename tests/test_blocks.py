@@ -6,7 +6,7 @@ import pytest
 import torch
 from roundtrip import FULL_SCALE, assert_inverts, randomise
 
-from codec.blocks import Colour, Composition, Coupling, Reversed, Split, Transform, Wavelet
+from codec.network.blocks import Colour, Composition, Coupling, Reversed, Split, Transform, Wavelet
 
 SIZES = [(1, 1), (1, 7), (13, 5), (16, 32)]
 EVEN = [(2, 2), (2, 34), (10, 6), (32, 16)]
@@ -19,7 +19,9 @@ def noise(channels: int, size: tuple[int, int], seed: int = 0) -> torch.Tensor:
 
 
 def rotation(seed: int) -> torch.Tensor:
-    return torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))[0].float()
+    return torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))[
+        0
+    ].float()
 
 
 def coupling(channels: int, seed: int = 0) -> Coupling:
@@ -100,9 +102,11 @@ def test_coupling_preserves_volume() -> None:
 
 def exact(predictor: torch.nn.Module):
     """The predictor without its last conversion to float32."""
+
     def forward(x: torch.Tensor) -> torch.Tensor:
         x = predictor.first(x / predictor.scale_in[None, :, None, None]).relu()
         return predictor.last(x) * predictor.scale_out[None, :, None, None]
+
     return forward
 
 

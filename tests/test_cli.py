@@ -20,8 +20,9 @@ import pytest
 from PIL import Image
 
 import codec
-from codec import bitstream, cli
+from codec.container import bitstream
 from codec.errors import EXIT_CODES, DamagedError, TargetError, WeightsError
+from codec.tool import cli
 
 ROOT = Path(__file__).parent.parent
 PIXELS = np.random.default_rng(2).integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -43,9 +44,7 @@ class FakeApi(types.ModuleType):
     def encode(self, image: np.ndarray, quality: float = 75.0, **options: object) -> bytes:
         self._called(quality=quality, **options)
         height, width = image.shape[:2]
-        header = bitstream.Header.of(
-            width, height, quality, temperature=options["temperature"], seed=options["seed"]
-        )
+        header = bitstream.Header.of(width, height, quality, temperature=options["temperature"], seed=options["seed"])
         return bitstream.write(header, [image.tobytes()], options["extras"])
 
     def decode(self, data: bytes, **options: object) -> np.ndarray:
@@ -122,9 +121,7 @@ def test_options_stand_anywhere(api: FakeApi, folder: Path, line: str) -> None:
     assert bitstream.read(Path("new.irc").read_bytes()).tiles[0] == PIXELS.tobytes()
 
 
-def test_options_stand_anywhere_in_all_commands(
-    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_stand_anywhere_in_all_commands(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["decode", "file.irc", "--seed", "5", "new.png"]) == 0
     assert api.calls[0]["seed"] == 5 and Path("new.png").exists()
     Path("-f").write_bytes(Path("file.irc").read_bytes())
@@ -160,7 +157,7 @@ def test_examples_of_the_help(api: FakeApi, folder: Path, capsys: pytest.Capture
 
 
 def test_help_names_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
-    from codec.images import WRITE_FORMATS
+    from codec.pictures.image_files import WRITE_FORMATS
 
     assert cli.main(["decode", "--help"]) == 0
     out = capsys.readouterr().out
@@ -226,17 +223,12 @@ def test_info_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert word in out
 
 
-def test_one_bad_file_does_not_stop_the_others(
-    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_bad_file_does_not_stop_the_others(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["info", "missing.irc", "file.irc"]) == 3
     assert cli.main(["verify", "photo.png", "file.irc"]) == 3
     captured = capsys.readouterr()
     assert "file.irc: ok" in captured.out
-    assert captured.err.splitlines() == [
-        "irc: missing.irc: no such file",
-        "irc: photo.png: not an .irc file",
-    ]
+    assert captured.err.splitlines() == ["irc: missing.irc: no such file", "irc: photo.png: not an .irc file"]
 
 
 def damaged(edit: Callable[[bytes], bytes]) -> Callable[[], object]:
@@ -295,9 +287,7 @@ BAD: dict[str, tuple[Callable[[], object], str, int, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input(
-    case: str, api: FakeApi, folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input(case: str, api: FakeApi, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     prepare, line, code, message = BAD[case]
     prepare()
     before = sorted(os.listdir())
@@ -336,10 +326,7 @@ def test_errors_of_the_codec(
 
 
 def test_debug_shows_the_traceback(
-    api: FakeApi,
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IRC_DEBUG", "1")
     api.error = RuntimeError("here")
@@ -399,10 +386,7 @@ def test_full_disk(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_unwritable_folder(
-    api: FakeApi,
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The permission bits themselves do not stop root, who may be running this.
     monkeypatch.setattr("os.access", lambda *_: False)
@@ -446,17 +430,21 @@ def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_endless_stream_is_no_irc_file() -> None:
     with open("/dev/zero", "rb") as endless:
-        done = subprocess.run([sys.executable, "-m", "codec", "info", "-"], cwd=ROOT, stdin=endless, capture_output=True,
-                              text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-m", "codec", "info", "-"],
+            cwd=ROOT,
+            stdin=endless,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
     assert done.returncode == 3 and done.stderr == "irc: standard input: not an .irc file\n"
 
 
-@pytest.mark.parametrize(
-    "line", ["--help", "--version", "--man", "encode --help", "info file.irc"]
-)
+@pytest.mark.parametrize("line", ["--help", "--version", "--man", "encode --help", "info file.irc"])
 def test_starts_without_heavy_modules(folder: Path, line: str) -> None:
     program = (
-        "import sys; from codec.cli import main; code = main(sys.argv[1:]); "
+        "import sys; from codec.tool.cli import main; code = main(sys.argv[1:]); "
         "heavy = {'torch', 'numpy', 'PIL'} & set(sys.modules); "
         "sys.exit(code or ', '.join(heavy) or 0)"
     )
@@ -474,18 +462,14 @@ def test_module_and_broken_pipe(folder: Path) -> None:
     command = [sys.executable, "-m", "codec", "info", "file.irc"]
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        command, env=env, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
-    )
+    done = subprocess.run(command, env=env, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
 
 
-def test_flipped_header_is_never_a_crash(
-    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_flipped_header_is_never_a_crash(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = bytearray(Path("file.irc").read_bytes())
     struct.pack_into(">I", data, 17, 2**32 - 1)
     Path("file.irc").write_bytes(data)
@@ -537,17 +521,17 @@ def test_progress_is_for_terminals(
 ) -> None:
     assert cli.main(["decode", "file.irc", "a.png"]) == 0
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr("codec.progress.DELAY", 0)
+    monkeypatch.setattr("codec.tool.bar.DELAY", 0)
     assert cli.main(["decode", "file.irc", "b.png"]) == 0
     silent, report = (call["progress"] for call in api.calls)
     assert silent is None and report is not None
     capsys.readouterr()
-    from codec import progress
+    from codec.tool import bar
 
-    report = progress.reporter("decode")
+    report = bar.reporter("decode")
     for n in range(1, 4):
         time.sleep(0.15)  # tqdm does not draw more often than every 0.1 seconds
         report(n, 4)
     shown = capsys.readouterr().err
     assert " 75%" in shown and "00:00 left" in shown
-    progress.close()
+    bar.close()

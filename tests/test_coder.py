@@ -47,9 +47,9 @@ def random_steps(tables: Tables, seed: int, sizes: list[int], wild: float = 0.0)
 def check(tables: Tables) -> None:
     assert tables.start[0] == 0 and tables.start[-1] == len(tables.frequencies)
     for i, reach in enumerate(tables.reach):
-        f = tables.frequencies[tables.start[i]:tables.start[i + 1]].astype(np.int64)
+        f = tables.frequencies[tables.start[i] : tables.start[i + 1]].astype(np.int64)
         assert len(f) == 2 * reach + 2 and reach >= 1
-        assert f.sum() == TOTAL == 2 ** 20
+        assert f.sum() == TOTAL == 2**20
         assert f.min() >= 1
 
 
@@ -64,8 +64,11 @@ def test_logistic_tables(tables: Tables) -> None:
 
 def test_a_side_latent_without_context() -> None:
     random = np.random.default_rng(0)
-    tables = join([logistic(d, o) for d, o in zip(np.exp(random.uniform(-2.5, 5, 6)), random.uniform(-0.5, 0.5, 6))],
-                  list(range(6)), [1] * 6)
+    tables = join(
+        [logistic(d, o) for d, o in zip(np.exp(random.uniform(-2.5, 5, 6)), random.uniform(-0.5, 0.5, 6))],
+        list(range(6)),
+        [1] * 6,
+    )
     check(tables)
     side = Factorised(tables, random.integers(-9, 10, 6))
     given = random.integers(-40, 41, (6, 3, 5)).astype(np.int32)
@@ -89,13 +92,13 @@ def test_a_table_has_its_deviation_and_mean(deviation: float, offset: float) -> 
     spread = np.sqrt(((x - mean) ** 2 * f).sum() / f.sum())
     if deviation >= 1:  # below, rounding to integers has the say
         assert mean == pytest.approx(offset, abs=0.02 * deviation)
-        assert spread == pytest.approx(np.sqrt(deviation ** 2 + 1 / 12), rel=0.02)
+        assert spread == pytest.approx(np.sqrt(deviation**2 + 1 / 12), rel=0.02)
     assert x[np.argmax(f)] == 0
 
 
 def test_small_scales_leave_little(tables: Tables) -> None:
     """The table of the smallest scale around 0 costs next to nothing for a zero."""
-    f = tables.frequencies[tables.start[4]:tables.start[5]]
+    f = tables.frequencies[tables.start[4] : tables.start[5]]
     assert -np.log2(f[1 + tables.reach[4]] / TOTAL) < 0.1
 
 
@@ -114,7 +117,9 @@ def test_round_trip(tables: Tables, seed: int, sizes: list[int], wild: float) ->
 
 def test_random_tables() -> None:
     random = np.random.default_rng(3)
-    made = [logistic(float(d), float(o)) for d, o in zip(np.exp(random.uniform(-3, 6, 30)), random.uniform(-0.5, 0.5, 30))]
+    made = [
+        logistic(float(d), float(o)) for d, o in zip(np.exp(random.uniform(-3, 6, 30)), random.uniform(-0.5, 0.5, 30))
+    ]
     tables = join(made, list(range(30)), [1] * 30)
     check(tables)
     models = Models(tables)
@@ -137,7 +142,7 @@ def test_the_cost_is_that_of_the_tables(tables: Tables) -> None:
     random = np.random.default_rng(0)
     ids, values = random.integers(0, len(tables.start) - 1, 5000), []
     for i in ids:
-        f = tables.frequencies[tables.start[i]:tables.start[i + 1]].astype(float)
+        f = tables.frequencies[tables.start[i] : tables.start[i + 1]].astype(float)
         f[0] = 0  # no escapes: their suffix is no part of the table
         values.append(random.choice(len(f), p=f / f.sum()) - 1 - tables.reach[i])
     at = tables.start[ids] + np.array(values) + tables.reach[ids] + 1

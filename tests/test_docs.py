@@ -24,8 +24,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GENERATED = re.compile(r"(<!-- generated: (.*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-PARSED = {"irc-bench": "bench.cli", "codec.train": "codec.train", "codec.export": "codec.export", "bench": "bench.cli",
-          "bench.shell": "bench.shell", "bench.training_curve": "bench.training_curve"}
+PARSED = {
+    "irc-bench": "bench.cli",
+    "codec.training.train": "codec.training.train",
+    "codec.training.export": "codec.training.export",
+    "bench": "bench.cli",
+    "bench.inside.startup": "bench.inside.startup",
+    "bench.inside.training_curve": "bench.inside.training_curve",
+}
 PACKAGES = ("codec", "entropy")
 
 
@@ -45,7 +51,7 @@ def fields_table(kind: type) -> str:
 
 def table(name: str) -> str:
     if name == "options":
-        from codec.cli import options_table
+        from codec.tool.cli import options_table
 
         return options_table()
     if name == "exit codes":
@@ -54,7 +60,7 @@ def table(name: str) -> str:
         rows = [f"| {entry.code} | {entry.meaning} |" for entry in EXIT_CODES]
         return "\n".join(["| code | meaning |", "|---|---|", *rows])
     if name == "settings":
-        from codec.train import Settings
+        from codec.training.train import Settings
 
         return fields_table(Settings)
     if name == "model":
@@ -78,7 +84,7 @@ def test_tables_are_those_of_the_code(path: Path) -> None:
 def test_a_table_has_every_field() -> None:
     import dataclasses
 
-    from codec.train import Settings
+    from codec.training.train import Settings
     from entropy.config import Config
 
     for kind in (Settings, Config):
@@ -141,8 +147,8 @@ def check_options(module: str, arguments: list[str], monkeypatch: pytest.MonkeyP
         patch.setattr(argparse.ArgumentParser, "parse_args", stop)
         with pytest.raises(Parsed):
             importlib.import_module(module).main(arguments)
-    if module == "codec.train":
-        from codec.train import Settings, pick
+    if module == "codec.training.train":
+        from codec.training.train import Settings, pick
 
         pick(Settings, dict(item.split("=") for item in seen[0].set))
 
@@ -157,7 +163,7 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     elif words[0] in PARSED:
         check_options(PARSED[words[0]], words[1:], monkeypatch)
     elif words[0] == "irc":
-        from codec.cli import main
+        from codec.tool.cli import main
 
         assert main(words[1:]) == 0, words
     elif words[:2] == ["python", "-m"]:
@@ -195,7 +201,8 @@ def test_the_readme_has_examples() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["irc-bench", "rd", "x", "--oud", "y"], ["python", "-m", "codec.train", "x", "--out", "y", "--resum=1"]]
+    "words",
+    [["irc-bench", "rd", "x", "--oud", "y"], ["python", "-m", "codec.training.train", "x", "--out", "y", "--resum=1"]],
 )
 def test_wrong_options_are_found(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit):
@@ -228,7 +235,7 @@ def test_doctests(name: str) -> None:
 
 
 def test_the_api_opens_with_a_round_trip() -> None:
-    for name in ("codec", "codec.api", "codec.bitstream"):
+    for name in ("codec", "codec.api", "codec.container.bitstream"):
         assert doctest.DocTestParser().get_examples(importlib.import_module(name).__doc__ or ""), name
 
 

@@ -20,7 +20,9 @@ import torch
 from roundtrip import noise_photo, tiny_model
 
 import codec
-from codec import api, bitstream, kinds
+from codec import api
+from codec.container import bitstream
+from codec.pictures import formats
 from entropy.config import BANDS, PHASES
 
 DATA = Path(__file__).parent / "data"
@@ -45,7 +47,8 @@ ALPHA = {
 #: prints, for each file and each way that a process can change, what it decodes and encodes again
 SCRIPT = """
 import sys, hashlib, pathlib, torch
-from codec import api, bitstream
+from codec import api
+from codec.container import bitstream
 def digest(latent):
     return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in (latent.side, *latent.k))).hexdigest()
 print(torch.backends.cpu.get_cpu_capability())
@@ -62,8 +65,14 @@ for threads in (1, 2, 4, 16):
                 print(threads, onednn, pathlib.Path(name).name, digest(latent), again == file.tiles[0])
 """
 ORDER = ["DEFAULT", "AVX2", "AVX512"]
-WAYS = [{"ATEN_CPU_CAPABILITY": "default"}, {"ATEN_CPU_CAPABILITY": "avx2"}, {"ATEN_CPU_CAPABILITY": "avx512"},
-        {"ONEDNN_MAX_CPU_ISA": "SSE41"}, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"ONEDNN_MAX_CPU_ISA": "ALL"}]
+WAYS = [
+    {"ATEN_CPU_CAPABILITY": "default"},
+    {"ATEN_CPU_CAPABILITY": "avx2"},
+    {"ATEN_CPU_CAPABILITY": "avx512"},
+    {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+    {"ONEDNN_MAX_CPU_ISA": "ALL"},
+]
 
 
 def digest(data: bytes) -> str:
@@ -74,7 +83,7 @@ def digest(data: bytes) -> str:
 
 def alpha_digest(data: bytes) -> str | None:
     """SHA-256 of alpha, little-endian samples; None where there is none."""
-    colour, alpha = kinds.split(api.decode(data, array=True, depth=16))
+    colour, alpha = formats.split(api.decode(data, array=True, depth=16))
     return None if alpha is None else hashlib.sha256(alpha.astype("<u2").tobytes()).hexdigest()
 
 
@@ -119,25 +128,37 @@ def shipped_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(*way.items()))
 def test_any_processor(way: dict[str, str], shipped_file: Path) -> None:
     needs = way.get("ATEN_CPU_CAPABILITY", "default").upper()
-    if needs not in ORDER[:ORDER.index(torch.backends.cpu.get_cpu_capability()) + 1]:
+    if needs not in ORDER[: ORDER.index(torch.backends.cpu.get_cpu_capability()) + 1]:
         pytest.skip(f"this processor has no {needs}")
     files = [*(DATA / name for name in GOLDEN), shipped_file]
     variables = {k: v for k, v in os.environ.items() if k not in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")}
-    run = subprocess.run([sys.executable, "-c", SCRIPT, *map(str, files)], cwd=Path(__file__).parent.parent,
-                         env=variables | {"IRC_WEIGHTS": str(DATA)} | way, text=True, capture_output=True, timeout=120)
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *map(str, files)],
+        cwd=Path(__file__).parent.parent,
+        env=variables | {"IRC_WEIGHTS": str(DATA)} | way,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
     assert run.returncode == 0, run.stderr
     capability, *lines = run.stdout.splitlines()
     if way.get("ATEN_CPU_CAPABILITY") == "default":
         assert capability == "DEFAULT"  # the variable does what this test is about
     expected = GOLDEN | {shipped_file.name: digest(shipped_file.read_bytes())}
-    assert lines == [f"{threads} {onednn} {file.name} {expected[file.name]} True"
-                     for threads in (1, 2, 4, 16) for onednn in (True, False) for file in files]
+    assert lines == [
+        f"{threads} {onednn} {file.name} {expected[file.name]} True"
+        for threads in (1, 2, 4, 16)
+        for onednn in (True, False)
+        for file in files
+    ]
 
 
 @torch.no_grad()
 def test_a_tile_alone_and_in_a_batch(golden_weights: None) -> None:
     """Every network of the integer model gives a picture the same integers by itself and among others."""
-    session = api._session(api.bitstream.read_header((DATA / "golden-60.irc").read_bytes()).weights, torch.device("cpu"))
+    session = api._session(
+        api.bitstream.read_header((DATA / "golden-60.irc").read_bytes()).weights, torch.device("cpu")
+    )
     for prior in (session.prior, api._session(None, torch.device("cpu")).prior):
         graph, config = prior.graph, prior.config
         random = torch.Generator().manual_seed(1)
@@ -152,8 +173,12 @@ def test_a_tile_alone_and_in_a_batch(golden_weights: None) -> None:
         def both(network: Callable[..., torch.Tensor | None], *inputs: torch.Tensor | None) -> torch.Tensor | None:
             together = network(*(i if i is None else i.clone() for i in inputs))  # they may write to their inputs
             for n in range(3):
-                alone = network(*(i if i is None or len(i) == 1 else
-                                  i[n:n + 1].clone(memory_format=torch.channels_last) for i in inputs))
+                alone = network(
+                    *(
+                        i if i is None or len(i) == 1 else i[n : n + 1].clone(memory_format=torch.channels_last)
+                        for i in inputs
+                    )
+                )
                 assert (alone is None) == (together is None)
                 if together is not None and alone is not None:
                     assert torch.equal(alone[0], together[n]) and together.any()
@@ -196,7 +221,7 @@ KINDS: dict[str, tuple[float, tuple[int, ...], type, bool]] = {
 
 def make() -> None:
     """Make the golden files that are not there yet. Those that are must decode for ever, and are left alone."""
-    from codec import weights
+    from codec.network import weights
 
     path = DATA / "golden-2.safetensors"
     if not path.exists():
@@ -209,9 +234,11 @@ def make() -> None:
         if (DATA / file).exists():
             continue
         channels = np.concatenate([noise_photo(*shape[:2], 2 * number), noise_photo(*shape[:2], 2 * number + 1)], 2)
-        pixels = channels[..., :shape[2]] if len(shape) == 3 else channels[..., 0]
+        pixels = channels[..., : shape[2]] if len(shape) == 3 else channels[..., 0]
         if kind is np.uint16:
-            pixels = pixels.astype(np.uint16) * 257 ^ np.arange(pixels.size, dtype=np.uint16).reshape(pixels.shape) % 200
+            pixels = (
+                pixels.astype(np.uint16) * 257 ^ np.arange(pixels.size, dtype=np.uint16).reshape(pixels.shape) % 200
+            )
         data = api.encode(np.ascontiguousarray(pixels), quality, stable=stable, extras={"eXIF": b"MM\0*\0\0\0\x08\0\0"})
         (DATA / file).write_bytes(data)
         print(f'    "{file}": "{digest(data)}",  # {len(data)} bytes, alpha {alpha_digest(data)}')

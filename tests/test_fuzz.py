@@ -17,7 +17,7 @@ import targets  # noqa: E402
 
 MUTANTS = {"irc": 2500, "picture": 1200, "weights": 60}
 MEGABYTES = 300  #: that the peak may grow by
-SECONDS = 20     #: of processor time, for the slowest mutant
+SECONDS = 20  #: of processor time, for the slowest mutant
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,9 @@ def pools() -> dict[str, list[bytes]]:
 
 def test_seeds_are_valid(pools: dict[str, list[bytes]]) -> None:
     """Mutants of what is refused anyway would test little: of the pictures only CMYK without a profile is."""
-    refused = {name: sum(not targets.accepts(targets.TARGETS[name], data) for data in pool) for name, pool in pools.items()}
+    refused = {
+        name: sum(not targets.accepts(targets.TARGETS[name], data) for data in pool) for name, pool in pools.items()
+    }
     assert refused == {"irc": 0, "picture": 1, "weights": 0}
 
 

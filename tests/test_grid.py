@@ -9,18 +9,25 @@ import pytest
 import torch
 from roundtrip import batch, noise_photo
 
-from codec import grid, windows
-from codec.blocks import Coupling
-from codec.grid import Box
-from codec.network import Codec, Latent
-from codec.weights import load
+from codec.coding import windows
+from codec.container import grid
+from codec.container.grid import Box
+from codec.network.blocks import Coupling
+from codec.network.model import Codec, Latent
+from codec.network.weights import load
 from entropy.config import BANDS
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1024, 1024), (1025, 3), (700, 5000), (3072, 2049)])
 def test_tiles_and_blocks_cover_the_picture(size: tuple[int, int]) -> None:
     height, width = map(grid.padded, size)
-    for boxes in (grid.tiles(*size, 0), grid.tiles(*size, 512), grid.tiles(*size, 96), grid.blocks(*size), grid.blocks(*size, 4)):
+    for boxes in (
+        grid.tiles(*size, 0),
+        grid.tiles(*size, 512),
+        grid.tiles(*size, 96),
+        grid.blocks(*size),
+        grid.blocks(*size, 4),
+    ):
         seen = np.zeros((height // 32, width // 32), int)
         for box in boxes:
             assert all(v % 32 == 0 for v in box)
@@ -54,7 +61,7 @@ def test_draw_does_not_depend_on_the_window() -> None:
             assert np.array_equal(windows.draw(7, level, part), z[:, *part.within(whole, unit)])
         assert abs(z.mean()) < 0.02 and abs(z.std() - 1) < 0.02
         # no cell repeats another
-        assert not np.array_equal(z[:, :512 // unit, :128 // unit], z[:, 512 // unit:1024 // unit, :128 // unit])
+        assert not np.array_equal(z[:, : 512 // unit, : 128 // unit], z[:, 512 // unit : 1024 // unit, : 128 // unit])
     assert not np.array_equal(windows.draw(8, 0, whole), windows.draw(7, 0, whole))
 
 
@@ -72,6 +79,7 @@ def test_ahead_makes_each_item_once_and_drops_it() -> None:
         if i == 2:
             raise ValueError("two")
         return i
+
     for workers in (1, 3):
         with pytest.raises(ValueError, match="two"):
             list(windows.Ahead(fails, steps, workers))
@@ -118,6 +126,7 @@ def test_the_margin_is_wide_enough(strength: float) -> None:
         part = model.f((x[:, :, *window.within(whole)] - 127.5) / 64)
         steps[margin] = max(
             float(((a[:, :, *block.within(window, u)] - b[:, :, *block.within(whole, u)]) * g).abs().max())
-            for a, b, g, u in zip(part, bands, gain, windows.UNITS))
+            for a, b, g, u in zip(part, bands, gain, windows.UNITS)
+        )
     assert errors[grid.MARGIN] < 0.05 and steps[grid.MARGIN] < 0.05
     assert errors[32] > 0.05  # this test can see a margin that is too small

@@ -8,8 +8,8 @@ import pytest
 import torch
 from roundtrip import batch, noise_photo
 
-from codec.grow import grow
-from codec.network import Codec
+from codec.network.model import Codec
+from codec.training.grow import grow
 from entropy.config import Config
 
 SMALL = Config(hidden_quarter=4, hidden_eighth=4, prior=(12, 8, 8, 8), head=(8, 8, 8, 8), side=4, knots=3)

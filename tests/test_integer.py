@@ -7,7 +7,7 @@ import pytest
 import torch
 from roundtrip import TINY, batch, noise_photo
 
-from codec.network import Codec
+from codec.network.model import Codec
 from entropy.coder import CorruptStream
 from entropy.config import BANDS
 from entropy.integer import CLIP, EXACT, IntegerLayer, IntegerPrior, Latent, NotExact, interpolate
@@ -74,7 +74,7 @@ def test_damaged_streams(prior: IntegerPrior) -> None:
     data, held = prior.encode(random_latent(64, 64, 0, 2.0), 20000)
     for attempt in range(60):
         if attempt % 2:
-            broken = data[:int(random.integers(len(data) - 4))]
+            broken = data[: int(random.integers(len(data) - 4))]
         else:
             flipped = bytearray(data)
             flipped[random.integers(len(data) - 8)] ^= 1 << random.integers(8)
@@ -99,16 +99,18 @@ def test_bytes_are_those_of_the_float_model(model: Codec, prior: IntegerPrior, q
     ks = [torch.from_numpy(a.astype(np.float32))[None] for a in held.k]
     own, mean = model.prior_inputs(q)
     at = model.interpolator(q)
-    bits, coded = (model.prior.side_bits(side, side, at, skipped) + model.prior(side, ks, ks, own, mean, latent.coded, at, skipped)
-                   for skipped in (False, True))
+    bits, coded = (
+        model.prior.side_bits(side, side, at, skipped) + model.prior(side, ks, ks, own, mean, latent.coded, at, skipped)
+        for skipped in (False, True)
+    )
     assert bits.item() >= coded.item() > 1600
     for estimate in (bits, coded):
         assert abs(len(data) - estimate.item() / 8) < 0.01 * estimate.item() / 8 + 100
 
 
 def test_interpolation_is_exact_at_the_knots() -> None:
-    table = np.array([[-70000], [3], [2 ** 30]])
-    assert [interpolate(table, q)[0] for q in (0, 12800, 25600)] == [-70000, 3, 2 ** 30]
+    table = np.array([[-70000], [3], [2**30]])
+    assert [interpolate(table, q)[0] for q in (0, 12800, 25600)] == [-70000, 3, 2**30]
     between = [int(interpolate(table, q)[0]) for q in range(0, 25601, 128)]
     assert between == sorted(between)
 
@@ -133,8 +135,13 @@ def test_float32_is_as_good_as_float64(prior: IntegerPrior) -> None:
     for name, layer in layers(prior):
         channels = layer.weight.shape[1] * layer.groups
         x = torch.randint(-layer.limit_in, layer.limit_in + 1, (1, channels, 6, 6), generator=random).float()
-        exact = torch.nn.functional.conv2d(x.double(), layer.weight.double(), layer.bias.double(),
-                                           padding=layer.weight.shape[-1] // 2, groups=layer.groups)
+        exact = torch.nn.functional.conv2d(
+            x.double(),
+            layer.weight.double(),
+            layer.bias.double(),
+            padding=layer.weight.shape[-1] // 2,
+            groups=layer.groups,
+        )
         exact = torch.floor(exact / torch.exp2(layer.shift.double())[:, None, None]).clamp(layer.low, layer.limit)
         exact = torch.nn.functional.pixel_shuffle(exact, 2) if layer.up else exact
         assert torch.equal(layer(x).double(), exact), name
@@ -157,9 +164,22 @@ def spoil(arrays: dict[str, np.ndarray], key: str, value: float) -> dict[str, np
 KEY = "graph.levels.0.widen"
 
 
-@pytest.mark.parametrize(("part", "value"), [
-    ("weight", 2.0 ** 23), ("weight", -(2.0 ** 23)), ("weight", 0.5), ("weight", np.nan), ("weight", np.inf),
-    ("bias", 2.0 ** 24), ("bias", np.nan), ("shift", 21), ("shift", -1), ("shift", 0.5), ("shift", np.nan)])
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("weight", 2.0**23),
+        ("weight", -(2.0**23)),
+        ("weight", 0.5),
+        ("weight", np.nan),
+        ("weight", np.inf),
+        ("bias", 2.0**24),
+        ("bias", np.nan),
+        ("shift", 21),
+        ("shift", -1),
+        ("shift", 0.5),
+        ("shift", np.nan),
+    ],
+)
 def test_not_exact(prior: IntegerPrior, part: str, value: float) -> None:
     with pytest.raises(NotExact):
         IntegerPrior.from_arrays(TINY, spoil(prior.arrays(), f"{KEY}.{part}", value))

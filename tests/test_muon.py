@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from codec.muon import Muon, is_matrix, orthogonal
+from codec.training.muon import Muon, is_matrix, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])

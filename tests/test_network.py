@@ -9,8 +9,8 @@ import pytest
 import torch
 from roundtrip import batch, noise_photo, tiny_model
 
-from codec.network import Codec
-from codec.weights import load
+from codec.network.model import Codec
+from codec.network.weights import load
 
 
 def shipped() -> Codec:
@@ -83,7 +83,9 @@ def test_gradients_reach_every_parameter() -> None:
     model.deviation[-5:] = 0.01  # bands that are dropped, so that their scales are learned
     out = model(x, torch.tensor([0.0, 0.6]))
     (out.bits.mean() + out.mse.mean() + out.nll.mean()).backward()
-    idle = [n for n, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all() or not p.grad.any()]
+    idle = [
+        n for n, p in model.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all() or not p.grad.any()
+    ]
     assert idle == []
 
 

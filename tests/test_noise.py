@@ -13,10 +13,10 @@ from PIL import Image
 from roundtrip import noise_photo
 
 import codec
-from bench.lost import main, measure, whitened
-from codec import bitstream
+from bench.inside.whiteness import main, measure, whitened
+from codec.coding.grain import Sums, size, unpack
+from codec.container import bitstream
 from codec.errors import DamagedError
-from codec.noise import Sums, size, unpack
 from entropy.config import BANDS, CHANNELS
 
 CODED = np.arange(CHANNELS) < 36  # the last three channels are dropped
@@ -61,7 +61,8 @@ def test_what_is_measured_makes_z_white(mean: float, scale: float, floor: float)
     noise = unpack(payload, CODED)
     for channel in range(36, 39):
         z = (error[channel - 30] - float(noise.mean[channel])) / torch.hypot(
-            float(noise.scale[channel]) * log_scale[channel - 30].exp(), torch.tensor(float(noise.floor[channel])))
+            float(noise.scale[channel]) * log_scale[channel - 30].exp(), torch.tensor(float(noise.floor[channel]))
+        )
         assert abs(z.mean().item()) < 0.03 and z.std().item() == pytest.approx(1, abs=0.04)
         assert noise.mean[channel] == pytest.approx(mean, abs=0.03)
         assert noise.floor[channel] == pytest.approx(floor, rel=0.1, abs=0.03)
@@ -84,15 +85,19 @@ def test_a_file_that_is_to_be_drawn_makes_z_white(grainy: np.ndarray, quality: i
 
 
 def test_only_what_is_drawn_has_noise(grainy: np.ndarray) -> None:
-    plain, stable, drawn = (codec.encode(grainy, 20, **options) for options in (
-        {}, {"temperature": 1, "stable": True}, {"temperature": 1, "seed": 5}))
+    plain, stable, drawn = (
+        codec.encode(grainy, 20, **options)
+        for options in ({}, {"temperature": 1, "stable": True}, {"temperature": 1, "seed": 5})
+    )
     assert [bitstream.NOISE in bitstream.read(data).extras for data in (plain, stable, drawn)] == [False, False, True]
     assert bitstream.read(plain).tiles == bitstream.read(drawn).tiles
     assert np.array_equal(codec.decode(plain, array=True), codec.decode(drawn, temperature=0, array=True))
     sample = codec.decode(drawn, array=True)
     assert not np.array_equal(sample, codec.decode(without_noise(drawn), array=True))
     assert np.array_equal(codec.decode(drawn, region=(64, 30, 100, 90), array=True), sample[30:120, 64:164])
-    again = codec.encode(grainy, 20, temperature=1, seed=5, extras=bitstream.read(codec.encode(grainy[::-1], 20, temperature=1)).extras)
+    again = codec.encode(
+        grainy, 20, temperature=1, seed=5, extras=bitstream.read(codec.encode(grainy[::-1], 20, temperature=1)).extras
+    )
     assert again == drawn  # noise of another file is no extra
 
 
@@ -101,6 +106,7 @@ def test_drawn_grain_is_as_strong_as_it_was(grainy: np.ndarray) -> None:
         """Energy of the finest diagonal differences of colour."""
         colour = pixels[..., 0].astype(float) - pixels[..., 2]
         return float(((colour[1:, 1:] - colour[1:, :-1] - colour[:-1, 1:] + colour[:-1, :-1]) ** 2).mean())
+
     drawn = codec.encode(grainy, 30, temperature=1)
     assert grain(codec.decode(drawn, array=True)) == pytest.approx(grain(grainy), rel=0.4)
     assert grain(codec.decode(without_noise(drawn), array=True)) < 0.5 * grain(grainy)
@@ -111,7 +117,9 @@ def test_tiles_are_measured_together(grainy: np.ndarray) -> None:
     one, several = (bitstream.read(codec.encode(grainy, 20, temperature=1, tile=tile)) for tile in (0, 96))
     assert len(several.tiles) == 12
     a, b = (np.frombuffer(file.extras[bitstream.NOISE], np.uint8).astype(int) for file in (one, several))
-    assert np.abs(a[21:CHANNELS] - b[21:CHANNELS]).max() <= 3  # side latents and contexts end at tiles, so k differs a little
+    assert (
+        np.abs(a[21:CHANNELS] - b[21:CHANNELS]).max() <= 3
+    )  # side latents and contexts end at tiles, so k differs a little
 
 
 def test_targets_count_it(grainy: np.ndarray) -> None:
@@ -146,7 +154,9 @@ def test_bench_lost(grainy: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFi
     Image.fromarray(grainy).save(tmp_path / "photo.png")
     rows = measure(tmp_path, [20])
     assert {row.group for row in rows} == {
-        *(f"{level} {kind} kept" for level in ("1/16", "1/8", "1/4", "1/2") for kind in ("luma", "chroma")), "1/2 chroma dropped"}
+        *(f"{level} {kind} kept" for level in ("1/16", "1/8", "1/4", "1/2") for kind in ("luma", "chroma")),
+        "1/2 chroma dropped",
+    }
     (dropped,) = (row for row in rows if row.group.endswith("dropped"))
     assert abs(dropped.mean) < 0.05 and dropped.deviation == pytest.approx(1, abs=0.1) and dropped.correlation < 0.1
     assert main([str(tmp_path), "--qualities", "20", "--plain", "--out", str(tmp_path / "lost.png")]) == 0

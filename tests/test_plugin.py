@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import codec
-from codec import bitstream
+from codec.container import bitstream
 
 
 @pytest.fixture(autouse=True)
@@ -30,17 +30,23 @@ def test_open_and_save(mode: str, photo: np.ndarray, tmp_path: Path) -> None:
     data = path.read_bytes()
     with Image.open(path) as back:
         assert (back.format, back.mode, back.size, back.info["quality"]) == ("IRC", mode, image.size, 50)
-        assert back.getexif()[0x010E] == "words" and back.info["icc_profile"] == b"profile" and back.info["xmp"] == b"<x/>"
+        assert (
+            back.getexif()[0x010E] == "words" and back.info["icc_profile"] == b"profile" and back.info["xmp"] == b"<x/>"
+        )
         assert np.array_equal(np.asarray(back), codec.decode(data, array=True))
-        assert back.convert("RGB").getpixel((3, 4)) == Image.fromarray(codec.decode(data, array=True)).convert("RGB").getpixel((3, 4))
+        assert back.convert("RGB").getpixel((3, 4)) == Image.fromarray(codec.decode(data, array=True)).convert(
+            "RGB"
+        ).getpixel((3, 4))
 
 
 def test_the_header_alone_is_read_at_first(photo: np.ndarray, tmp_path: Path) -> None:
     """Opening does not import torch, nor look at weights."""
     path = tmp_path / "a.irc"
     path.write_bytes(codec.encode(photo, 20))
-    program = ("import codec, sys; from PIL import Image; codec.register(); "
-               "assert Image.open(sys.argv[1]).size == (128, 96); assert 'torch' not in sys.modules")
+    program = (
+        "import codec, sys; from PIL import Image; codec.register(); "
+        "assert Image.open(sys.argv[1]).size == (128, 96); assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program, str(path)], check=True, cwd=Path(__file__).parent.parent, timeout=60)
 
 

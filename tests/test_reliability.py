@@ -29,7 +29,9 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def irc(*arguments: str, limit: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*IRC, *arguments], env=ENVIRONMENT, text=True, capture_output=True, timeout=100, preexec_fn=limit)
+    return subprocess.run(
+        [*IRC, *arguments], env=ENVIRONMENT, text=True, capture_output=True, timeout=100, preexec_fn=limit
+    )
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 #: the command line, which stops where its output has been written beside its place, before it is renamed
 STOPPED = """
 import os, pathlib, sys, time
-from codec import cli
+from codec.tool import cli
 fsync = os.fsync
 def stop(descriptor):
     fsync(descriptor)
@@ -77,6 +79,7 @@ def test_killed_at_the_worst_moment(line: str, folder: Path) -> None:
 @pytest.mark.parametrize("line", ["encode photo.png new.irc", "decode photo.irc new.png"])
 def test_full_disk(line: str, folder: Path) -> None:
     """Room for 1000 bytes only (a limit on file size is a full disk to the writer): one line, nothing left."""
+
     def little_room() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
@@ -89,6 +92,7 @@ def test_full_disk(line: str, folder: Path) -> None:
 @pytest.mark.parametrize("megabytes", [250, 800, 1100])
 def test_little_memory(megabytes: int, folder: Path) -> None:
     """Too little to import torch, too little for the network: one line that says so, and exit status 1."""
+
     def little_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
 
@@ -161,4 +165,6 @@ def test_memory_does_not_grow() -> None:
 
 if __name__ == "__main__":
     for done in range(0, int(sys.argv[1]), 100):
-        print(f"after {done + 100} rounds {rounds(100):.1f} MB, {time.process_time():.0f} s of processor time", flush=True)
+        print(
+            f"after {done + 100} rounds {rounds(100):.1f} MB, {time.process_time():.0f} s of processor time", flush=True
+        )

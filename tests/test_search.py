@@ -8,12 +8,14 @@ import torch
 from test_integer import random_latent
 
 import codec
-from codec import bitstream, cli, search
 from codec.api import _session
-from codec.network import Codec
+from codec.coding import latent_search
+from codec.container import bitstream
+from codec.network.model import Codec
+from codec.tool import cli
+from entropy.float_copy import soft
 from entropy.integer import IntegerPrior, Latent
 from entropy.rounding import Rounding
-from entropy.soft import soft
 from entropy.tables import TOTAL, logistic_tables
 
 Pixels = np.ndarray
@@ -33,10 +35,11 @@ def test_each_coefficient_takes_the_cheaper_of_two() -> None:
     found = rounding(y, base, ids, weight)
 
     def cost(i: int, k: float) -> float:
-        table = tables.frequencies[tables.start[ids[i]]:tables.start[ids[i] + 1]].astype(float)
+        table = tables.frequencies[tables.start[ids[i]] : tables.start[ids[i] + 1]].astype(float)
         at = int(k) - base[i] + len(table) // 2
         bits = -np.log2(table[at] / TOTAL) if 1 <= at < len(table) else 40.0
         return bits + weight[i] * (y[i] - k) ** 2
+
     for i in range(n):
         near = np.rint(y[i])
         both = near, near - np.sign(near)
@@ -69,8 +72,10 @@ def test_training_rounds_as_the_encoder_does(model: Codec, prior: IntegerPrior) 
     weight = torch.cat([w.flatten() for w in model.worth(latent, q)]).numpy()
     side = model.side_latent(nearest, q).round()[0].numpy().astype(np.int32)
     there = prior.encode(Latent(side, [a[0].numpy() for a in y]), QUALITY, weight)[1]
-    a, b, near = (np.concatenate([v.ravel() for v in w])
-                  for w in ([v[0].numpy() for v in here], there.k, [v[0].numpy() for v in nearest]))
+    a, b, near = (
+        np.concatenate([v.ravel() for v in w])
+        for w in ([v[0].numpy() for v in here], there.k, [v[0].numpy() for v in nearest])
+    )
     changed = (a != near).mean()
     assert changed > 0.003  # of random weights and noise: there is something to compare
     assert (a != b).mean() < 0.3 * changed  # floors, tables and skipped symbols make some differ, and those others
@@ -110,8 +115,8 @@ def test_search_lessens_the_cost(photo: Pixels) -> None:
 
 
 def test_search_in_tiles_and_parts(photo: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "STEPS", (0, *[3] * 9))
-    monkeypatch.setattr(search, "BLOCK", 64)
+    monkeypatch.setattr(latent_search, "STEPS", (0, *[3] * 9))
+    monkeypatch.setattr(latent_search, "BLOCK", 64)
     seen: list[tuple[int, int]] = []
     whole = codec.encode(photo, 30, effort=1, progress=lambda *done: seen.append(done))
     assert len(seen) > 3 and seen == sorted(set(seen)) and seen[-1][0] == seen[-1][1]
@@ -122,7 +127,7 @@ def test_search_in_tiles_and_parts(photo: Pixels, monkeypatch: pytest.MonkeyPatc
 
 
 def test_search_gives_the_same_bytes_on_any_number_of_threads(photo: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "STEPS", (0, *[4] * 9))
+    monkeypatch.setattr(latent_search, "STEPS", (0, *[4] * 9))
     threads, found = torch.get_num_threads(), []
     try:
         for count in (1, 2, 3):
@@ -135,14 +140,14 @@ def test_search_gives_the_same_bytes_on_any_number_of_threads(photo: Pixels, mon
 
 
 def test_what_was_searched_for_settles(photo: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "STEPS", (0, *[4] * 9))
+    monkeypatch.setattr(latent_search, "STEPS", (0, *[4] * 9))
     data = codec.encode(photo, 40, effort=1, stable=True)
     assert codec.encode(codec.decode(data), 40) == data
 
 
 def test_a_draw_hardens() -> None:
     random, v = torch.Generator().manual_seed(0), torch.linspace(-3, 3, 601)
-    hard = search.relaxed(v, 0.05, random)
+    hard = latent_search.relaxed(v, 0.05, random)
     assert (hard - hard.round()).abs().mean() < 0.02
     assert ((hard - v).abs() <= 1).all()
     clear = (v - v.round()).abs() < 0.3
@@ -151,7 +156,7 @@ def test_a_draw_hardens() -> None:
 
 @pytest.mark.parametrize("length", [32, 480, 512, 544, 1024, 1056, 1504, 4096])
 def test_parts(length: int) -> None:
-    cuts = search.parts(length)
+    cuts = latent_search.parts(length)
     sides = np.diff(cuts)
     assert cuts[0] == 0 and cuts[-1] == length and max(sides) <= 512 and max(sides) - min(sides) <= 96
     assert not any(c % 64 for c in cuts[:-1])

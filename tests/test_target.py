@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 import codec
-from codec import target, windows
+from codec.coding import quality_search, windows
+from codec.coding.quality_search import QUALITY_STEPS
 from codec.errors import TargetError
-from codec.target import QUALITY_STEPS
 
 PHOTO = np.array(Image.open(Path(__file__).parent.parent / "examples/photo.jpg"))[200:264, 300:396]
 
@@ -50,14 +50,14 @@ def test_sizes(noise: float) -> None:
         size = curve(seed, noise)
         wanted = size(rng.randrange(10, QUALITY_STEPS - 10)) + rng.choice((-1, 0, 0, 1))
         measure = Counted(size)
-        found = target.search(measure, wanted, True, "size")
+        found = quality_search.search(measure, wanted, True, "size")
         assert size(found) <= wanted < size(found + 1)
         if not noise:  # the only such quality is the highest that fits
             assert all(size(q) > wanted for q in range(found + 1, min(found + 200, QUALITY_STEPS)))
         assert len(set(measure.seen)) == len(measure.seen)
         passes.append(len(measure.seen))
-    assert sum(passes) / len(passes) < target.PASSES
-    assert max(passes) <= target.PATIENCE + 15
+    assert sum(passes) / len(passes) < quality_search.PASSES
+    assert max(passes) <= quality_search.PATIENCE + 15
 
 
 @pytest.mark.parametrize("wanted", [0.0, 20.0, 25.0, 33.3, 44.9, 45.5, 48.0])
@@ -66,26 +66,28 @@ def test_psnr(wanted: float) -> None:
         return 25 + quality // 50 * 0.04 if quality < 25500 else math.inf
 
     measure = Counted(psnr)
-    found = target.search(measure, wanted, False, "PSNR")
+    found = quality_search.search(measure, wanted, False, "PSNR")
     assert found == next(q for q in range(QUALITY_STEPS + 1) if psnr(q) >= wanted)
-    assert len(measure.seen) <= target.PATIENCE + 15
+    assert len(measure.seen) <= quality_search.PATIENCE + 15
 
 
-@pytest.mark.parametrize(("wanted", "found"), [(1e9, QUALITY_STEPS), (100, 0), (103, 0), (104, 1), (103 + 3e9, QUALITY_STEPS)])
+@pytest.mark.parametrize(
+    ("wanted", "found"), [(1e9, QUALITY_STEPS), (100, 0), (103, 0), (104, 1), (103 + 3e9, QUALITY_STEPS)]
+)
 def test_ends(wanted: float, found: int) -> None:
-    assert target.search(lambda q: 100 + 4 * q, wanted, True, "size") == found
+    assert quality_search.search(lambda q: 100 + 4 * q, wanted, True, "size") == found
 
 
 @pytest.mark.parametrize("wanted", [-5, 0, 99])
 def test_no_quality_is_small_enough(wanted: float) -> None:
     with pytest.raises(TargetError, match=f"size {wanted} cannot be reached: the least is 100") as error:
-        target.search(lambda q: 100 + q, wanted, True, "size")
+        quality_search.search(lambda q: 100 + q, wanted, True, "size")
     assert error.value.nearest == 100
 
 
 def test_no_quality_is_good_enough() -> None:
     with pytest.raises(TargetError, match="PSNR 46 cannot be reached: the most is 45"):
-        target.search(lambda q: 25 + 20 * q / QUALITY_STEPS, 46, False, "PSNR")
+        quality_search.search(lambda q: 25 + 20 * q / QUALITY_STEPS, 46, False, "PSNR")
 
 
 @pytest.mark.parametrize("measure", [
@@ -93,13 +95,15 @@ def test_no_quality_is_good_enough() -> None:
     lambda q: 1000.0 + (q > 12800), lambda q: 500 + 2.0 ** (q / 800)])  # fmt: skip
 def test_curves_of_other_shapes(measure: Callable[[int], float]) -> None:
     counted = Counted(measure)
-    found = target.search(counted, 1000, True, "size")
+    found = quality_search.search(counted, 1000, True, "size")
     assert measure(found) <= 1000 and (found == QUALITY_STEPS or measure(found + 1) > 1000)
-    assert len(counted.seen) <= target.PATIENCE + 15
+    assert len(counted.seen) <= quality_search.PATIENCE + 15
 
 
 @pytest.mark.parametrize("options", [{"size": 1800}, {"bpp": 1.5}, {"psnr": 36.0}], ids=str)
-def test_the_transform_of_a_picture_of_one_tile_runs_once(options: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_transform_of_a_picture_of_one_tile_runs_once(
+    options: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     runs: list[object] = []
     original = windows.bands
     monkeypatch.setattr(windows, "bands", lambda *given: runs.append(given) or original(*given))
@@ -110,7 +114,7 @@ def test_the_transform_of_a_picture_of_one_tile_runs_once(options: dict[str, flo
     beside = codec.encode(PHOTO, quality + (-1 if "psnr" in options else 1) / 256)
     if "psnr" in options:
         error = [(codec.decode(d, array=True).astype(float) - PHOTO) ** 2 for d in (beside, data)]
-        assert error[0].mean() > 255 ** 2 / 10 ** 3.6 >= error[1].mean()
+        assert error[0].mean() > 255**2 / 10**3.6 >= error[1].mean()
     else:
         limit = options.get("size", 1.5 * 64 * 96 / 8)
         assert len(data) <= limit < len(beside)

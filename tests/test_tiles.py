@@ -12,7 +12,9 @@ from PIL import Image
 from roundtrip import noise_photo
 
 import codec
-from codec import api, bitstream, grid, windows
+from codec import api
+from codec.coding import windows
+from codec.container import bitstream, grid
 from codec.errors import DamagedError, InputError
 
 Pixels = np.ndarray
@@ -50,7 +52,8 @@ def test_round_trip(picture: Pixels, tiled: bytes) -> None:
     out = codec.decode(tiled, array=True, temperature=0)
     assert out.shape == picture.shape
     assert ((out.astype(float) - picture) ** 2).mean() < 1.2 * (
-        (codec.decode(codec.encode(picture, 70), array=True).astype(float) - picture) ** 2).mean()
+        (codec.decode(codec.encode(picture, 70), array=True).astype(float) - picture) ** 2
+    ).mean()
     codec.verify(tiled)
     assert [a.shape for a in api.latent(tiled).k] == [(12, 14, 22), (9, 28, 44), (9, 56, 88), (9, 112, 176)]
 
@@ -61,7 +64,7 @@ def test_no_seam(tiled: bytes) -> None:
     latent = api.latent(tiled)
     with torch.no_grad():
         whole = reader.session.render([a.astype(np.float32) for a in latent.k], 70 * 256, None)
-    expected = whole[0, :, :SIZE[0], :SIZE[1]].clamp(0, 255).round().permute(1, 2, 0).numpy()
+    expected = whole[0, :, : SIZE[0], : SIZE[1]].clamp(0, 255).round().permute(1, 2, 0).numpy()
     out = codec.decode(tiled, array=True, temperature=0)
     assert np.abs(out - expected).max() <= 1
     assert (out != expected).mean() < 1e-3
@@ -77,15 +80,18 @@ def test_pixels_do_not_depend_on_tiles(tiled: bytes, decoded: Pixels, side: int)
     def load(i: int) -> windows.Latent:
         k = [np.ascontiguousarray(a[:, *tiles[i].within(whole, u)]) for a, u in zip(latent.k, windows.UNITS)]
         return windows.Latent(latent.side, k)
+
     reader = api._read(tiled, None, "cpu")
     pieces = windows.pictures(reader.session, *SIZE, side, load, 70 * 256, 1.0, 3, noise=reader.noise())
     assert np.array_equal(api._assembled(SIZE, pieces, 1), decoded)
 
 
-@pytest.mark.parametrize("region", [(0, 0, 1, 1), (17, 91, 101, 77), (95, 95, 2, 2), (329, 202, 1, 1), (0, 0, 330, 203)])
+@pytest.mark.parametrize(
+    "region", [(0, 0, 1, 1), (17, 91, 101, 77), (95, 95, 2, 2), (329, 202, 1, 1), (0, 0, 330, 203)]
+)
 def test_region_is_the_crop(tiled: bytes, decoded: Pixels, region: tuple[int, int, int, int]) -> None:
     x, y, w, h = region
-    assert np.array_equal(codec.decode(tiled, region=region, array=True), decoded[y:y + h, x:x + w])
+    assert np.array_equal(codec.decode(tiled, region=region, array=True), decoded[y : y + h, x : x + w])
 
 
 def test_region_decodes_only_what_it_needs(tiled: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +108,9 @@ def test_regions_outside(tiled: bytes, region: tuple[int, int, int, int]) -> Non
         codec.decode(tiled, region=region)
 
 
-def test_one_tile_and_many_threads(picture: Pixels, tiled: bytes, decoded: Pixels, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_tile_and_many_threads(
+    picture: Pixels, tiled: bytes, decoded: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for workers in (2, 3):
         monkeypatch.setattr(windows, "default_workers", lambda w=workers: w)
         assert codec.encode(picture, 70, tile=96, temperature=1, seed=3) == tiled
@@ -116,7 +124,10 @@ def test_threads_are_shared_out() -> None:
     torch.set_num_threads(4)
     try:
         steps = [[i] for i in range(5)]
-        seen = [(made[i], torch.get_num_threads()) for i, made in enumerate(windows.Ahead(lambda _: torch.get_num_threads(), steps, 2))]
+        seen = [
+            (made[i], torch.get_num_threads())
+            for i, made in enumerate(windows.Ahead(lambda _: torch.get_num_threads(), steps, 2))
+        ]
         assert seen == [(2, 2)] * 5 and torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)
@@ -220,7 +231,7 @@ def test_preview_of_a_region(tiled: bytes, scale: int) -> None:
     whole = codec.decode(tiled, scale=scale, array=True)
     assert whole.shape == (-(-203 // scale), -(-330 // scale), 3)
     part = codec.decode(tiled, scale=scale, region=(37, 50, 100, 90), array=True)
-    assert np.array_equal(part, whole[50 // scale:-(-140 // scale), 37 // scale:-(-137 // scale)])
+    assert np.array_equal(part, whole[50 // scale : -(-140 // scale), 37 // scale : -(-137 // scale)])
 
 
 def test_wrong_scale(tiled: bytes) -> None:
@@ -289,7 +300,7 @@ def check_salvaged(out: Pixels, mode: Pixels, lost: list[int]) -> None:
     away = np.ones(SIZE, bool)
     for number in lost:
         top, left = number // 4 * 96, number % 4 * 96
-        away[max(0, top - 96):top + 192, max(0, left - 96):left + 192] = False
+        away[max(0, top - 96) : top + 192, max(0, left - 96) : left + 192] = False
         middle = slice(top + 24, top + 72), slice(left + 24, left + 72)
         inside, before = out[middle].astype(float), mode[middle].astype(float)
         # smooth, and about as bright as what was there
@@ -301,7 +312,9 @@ def check_salvaged(out: Pixels, mode: Pixels, lost: list[int]) -> None:
 def test_salvage(tiled: bytes, mode: Pixels) -> None:
     out, notes = salvaged(damaged(tiled, 4))
     check_salvaged(out, mode, [4])
-    assert notes == ["1 of 12 tiles are lost and were filled from around them: tile 4 (row 1, column 0), x 0..95, y 96..191"]
+    assert notes == [
+        "1 of 12 tiles are lost and were filled from around them: tile 4 (row 1, column 0), x 0..95, y 96..191"
+    ]
     with pytest.warns(UserWarning, match="1 of 12 tiles"):
         codec.decode(damaged(tiled, 4), salvage=True, region=(0, 0, 40, 120))
     assert salvaged(damaged(tiled, 4), region=(230, 0, 90, 203))[1] == []
@@ -310,11 +323,11 @@ def test_salvage(tiled: bytes, mode: Pixels) -> None:
 
 def test_salvage_of_a_truncated_file(tiled: bytes, mode: Pixels) -> None:
     chunks = [c for c in bitstream.read(tiled).chunks if c.type == "DATA"]
-    out, notes = salvaged(tiled[:chunks[8].offset + 20])
+    out, notes = salvaged(tiled[: chunks[8].offset + 20])
     assert np.array_equal(out[:96], mode[:96])
     assert notes[0].startswith("4 of 12 tiles are lost") and "tile 11 (row 2, column 3), x 288..329" in notes[0]
     with pytest.raises(DamagedError, match="truncated"):
-        salvaged(tiled[:chunks[0].offset + 20])
+        salvaged(tiled[: chunks[0].offset + 20])
 
 
 def test_salvage_of_a_damaged_length_or_index(tiled: bytes, mode: Pixels) -> None:
@@ -334,7 +347,7 @@ def test_salvage_of_a_damaged_length_or_index(tiled: bytes, mode: Pixels) -> Non
 def test_salvage_of_a_tile_that_does_not_decode(tiled: bytes, mode: Pixels) -> None:
     file = bitstream.read(tiled)
     tiles = list(file.tiles)
-    tiles[5] = tiles[5][:len(tiles[5]) // 8 * 4]
+    tiles[5] = tiles[5][: len(tiles[5]) // 8 * 4]
     out, notes = salvaged(bitstream.write(file.header, tiles, file.extras, file.checksums))
     check_salvaged(out, mode, [5])
     assert notes[0].startswith("1 of 12 tiles")
@@ -402,7 +415,7 @@ def test_salvage_is_not_for_anything(tiled: bytes, monkeypatch: pytest.MonkeyPat
     before = bitstream.payload_at
     monkeypatch.setattr(bitstream, "payload_at", lambda data, at, kind: (tries.append(at), before(data, at, kind))[1])
     with pytest.raises(DamagedError):
-        salvaged(tiled[:bitstream.HEAD_END] + b"TILE\0\0\0\x60" * 1000 + bytes(200))
+        salvaged(tiled[: bitstream.HEAD_END] + b"TILE\0\0\0\x60" * 1000 + bytes(200))
     assert 10 < len(tries) < 200
 
 

@@ -17,14 +17,31 @@ from PIL import Image
 from roundtrip import TINY, batch, noise_photo, tiny_model
 
 import codec
-from codec import export, train, weights
-from codec.train import Settings
+from codec.network import weights
+from codec.training import export, train
+from codec.training.train import Settings
 
 STEPS = 8
-SETTINGS = {"max_steps": STEPS, "crops": 2, "size": 32, "warmup": 2, "report_steps": 2, "precision": "float32",
-            "couplings_from": 0.5, "hard_from": 0.25, "valid_photos": 2}
-MODEL = {"hidden_quarter": 4, "hidden_eighth": 4, "prior": [12, 8, 8, 8], "head": [8, 8, 8, 8], "side": 4, "side_prior": 8,
-         "knots": 3}
+SETTINGS = {
+    "max_steps": STEPS,
+    "crops": 2,
+    "size": 32,
+    "warmup": 2,
+    "report_steps": 2,
+    "precision": "float32",
+    "couplings_from": 0.5,
+    "hard_from": 0.25,
+    "valid_photos": 2,
+}
+MODEL = {
+    "hidden_quarter": 4,
+    "hidden_eighth": 4,
+    "prior": [12, 8, 8, 8],
+    "head": [8, 8, 8, 8],
+    "side": 4,
+    "side_prior": 8,
+    "knots": 3,
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +78,14 @@ def rows(out: Path) -> list[dict]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_run(photos: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-               capsys: pytest.CaptureFixture[str], no_cached_weights: None) -> None:
+def test_a_run(
+    photos: Path,
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    no_cached_weights: None,
+) -> None:
     out = tmp_path / "run"
     state = start(photos, out, "--valid", str(photos / "deeper"), config=config)
     assert "broken.png" in capsys.readouterr().err
@@ -124,11 +147,14 @@ def after_calls(count: int, function: Callable, act: Callable[[], None]) -> Call
         if calls == count:
             act()
         return out
+
     return wrapped
 
 
 @pytest.mark.parametrize("steps", [1, 3, 6])
-def test_resume_is_exact(photos: Path, config: Path, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_is_exact(
+    photos: Path, config: Path, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stopped between two steps and resumed: the weights of a run that was not."""
     whole = start(photos, tmp_path / "whole", config=config)
 
@@ -148,8 +174,9 @@ def test_resume_is_exact(photos: Path, config: Path, tmp_path: Path, steps: int,
 
 
 @pytest.mark.parametrize("where", ["batch", "clip", "optimiser"])
-def test_interrupted_in_the_middle_of_a_step(photos: Path, config: Path, tmp_path: Path, where: str,
-                                            monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_in_the_middle_of_a_step(
+    photos: Path, config: Path, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Ctrl-C at any moment: resuming still gives the weights of an uninterrupted run."""
     whole = start(photos, tmp_path / "whole", config=config)
 
@@ -209,8 +236,9 @@ def test_crops(photos: Path) -> None:
     assert 0.6 < ((q > 0.1) & (q < 0.7)).float().mean() < 0.95
 
 
-def test_parts_trained_apart_come_together(photos: Path, config: Path, tmp_path: Path,
-                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_trained_apart_come_together(
+    photos: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = ["--start", str(tmp_path / "whole" / "checkpoint.pt")]
     whole = start(photos, tmp_path / "whole", config=config)
     prior = start(photos, tmp_path / "prior", *given, "--set", 'only=["prior", "side"]', config=config)
@@ -242,7 +270,7 @@ def test_average_leaves_integers_alone() -> None:
 THREE_RUNS = """
 import signal, sys
 from torch import distributed
-from codec import train
+from codec.training import train
 photos, folder, config = sys.argv[1:]
 distributed.init_process_group("gloo")
 distributed.init_process_group = lambda *_: None  # one group serves all three
@@ -268,9 +296,24 @@ def test_two_processes(photos: Path, config: Path, tmp_path: Path) -> None:
     root, script = Path(__file__).parent.parent, tmp_path / "three.py"
     script.write_text(THREE_RUNS)
     run = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(photos),
-         str(tmp_path), str(config)], cwd=root, text=True, capture_output=True, timeout=150,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(root)})
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            str(script),
+            str(photos),
+            str(tmp_path),
+            str(config),
+        ],
+        cwd=root,
+        text=True,
+        capture_output=True,
+        timeout=150,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(root)},
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     state, resumed = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=False) for name in ("whole", "parts"))
     assert state["step"] == resumed["step"] == 4

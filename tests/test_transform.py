@@ -6,8 +6,8 @@ import pytest
 import torch
 from roundtrip import TINY, assert_inverts, batch, noise_photo, randomise
 
-from codec.blocks import Transform
-from codec.transform import Analysis, pack, unpack
+from codec.network.blocks import Transform
+from codec.network.transform import Analysis, pack, unpack
 from entropy.config import BANDS
 
 
@@ -44,7 +44,8 @@ def test_inverts(size: tuple[int, int], seed: int) -> None:
     f = analysis(seed)
     y = assert_inverts(Packed(f), x)
     assert [tuple(b.shape) for b in unpack(y)] == [
-        (1, c, size[0] >> s, size[1] >> s) for c, s in zip(BANDS, (4, 3, 2, 1))]
+        (1, c, size[0] >> s, size[1] >> s) for c, s in zip(BANDS, (4, 3, 2, 1))
+    ]
     f.couplings = False
     assert (assert_inverts(Packed(f), x) - y).abs().max() > 0.1  # the couplings did something
 

@@ -13,9 +13,9 @@ from roundtrip import batch, noise_photo, tiny_model
 from safetensors.numpy import load as parse
 from safetensors.numpy import save
 
-from codec import weights
 from codec.errors import WeightsError
-from codec.weights import pack, read
+from codec.network import weights
+from codec.network.weights import pack, read
 from entropy.integer import Latent
 
 
@@ -25,7 +25,7 @@ def packed() -> bytes:
 
 
 def metadata(data: bytes) -> dict[str, str]:
-    return json.loads(data[8:8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
 
 
 def put(folder: Path, data: bytes) -> Path:
@@ -54,7 +54,9 @@ def test_round_trip(packed: bytes, tmp_path: Path) -> None:
 def test_packing_is_reproducible() -> None:
     """The same bytes each time, however many notes there are and in whatever order they come."""
     notes = {f"note {i}": str(i) for i in range(12)}
-    files = {pack(tiny_model(), dict(given)) for given in (list(notes.items()), list(notes.items())[::-1]) for _ in range(3)}
+    files = {
+        pack(tiny_model(), dict(given)) for given in (list(notes.items()), list(notes.items())[::-1]) for _ in range(3)
+    }
     assert len(files) == 1
     assert metadata(files.pop()).items() >= notes.items()
 
@@ -98,7 +100,7 @@ def test_coded_coefficients_are_drawn_where_the_head_learned_it(name: str | None
 @pytest.mark.parametrize("share", [0, 1e-5, 0.001, 0.01, 0.1, 0.5, 0.9999])
 def test_truncated(packed: bytes, tmp_path: Path, share: float) -> None:
     with pytest.raises(WeightsError, match="model.safetensors"):
-        read(put(tmp_path, packed[:int(len(packed) * share)]))
+        read(put(tmp_path, packed[: int(len(packed) * share)]))
 
 
 def test_missing(tmp_path: Path) -> None:
@@ -106,12 +108,29 @@ def test_missing(tmp_path: Path) -> None:
         read(tmp_path / "model.safetensors")
 
 
-@pytest.mark.parametrize("edit", [
-    {"format": "4"}, {"format": ""}, {"format": "1"}, {"config": "{"}, {"config": "[]"}, {"config": "{}"}, {"config": '{"what": 1}'},
-    {"config": '{"prior": [1, 2]}'}, {"config": '{"side": "x"}'}, {"config": '{"side": 100000000}'},
-    {"config": '{"prior": [1000000, 1000000, 1000000, 1000000]}'}, {"config": '{"knots": 1}'}, {"config": '{"knots": true}'},
-    {"config": '{"drop": NaN}'}, {"config": '{"drop": -1}'}, {"config": "[" * 100000}, {"config": "null"},
-    {"config": '{"side": %s}' % ("9" * 5000)}])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"format": "4"},
+        {"format": ""},
+        {"format": "1"},
+        {"config": "{"},
+        {"config": "[]"},
+        {"config": "{}"},
+        {"config": '{"what": 1}'},
+        {"config": '{"prior": [1, 2]}'},
+        {"config": '{"side": "x"}'},
+        {"config": '{"side": 100000000}'},
+        {"config": '{"prior": [1000000, 1000000, 1000000, 1000000]}'},
+        {"config": '{"knots": 1}'},
+        {"config": '{"knots": true}'},
+        {"config": '{"drop": NaN}'},
+        {"config": '{"drop": -1}'},
+        {"config": "[" * 100000},
+        {"config": "null"},
+        {"config": '{"side": %s}' % ("9" * 5000)},
+    ],
+)
 def test_wrong_metadata(packed: bytes, tmp_path: Path, edit: dict[str, str]) -> None:
     with pytest.raises(WeightsError) as caught:
         read(put(tmp_path, save(parse(packed), metadata(packed) | edit)))
@@ -198,7 +217,7 @@ def unordered_tables(arrays: dict[str, np.ndarray]) -> None:
 
 
 def tables_far_away(arrays: dict[str, np.ndarray]) -> None:
-    arrays["prior.tables.first"] = arrays["prior.tables.first"] + 2 ** 30
+    arrays["prior.tables.first"] = arrays["prior.tables.first"] + 2**30
 
 
 def zero_scale(arrays: dict[str, np.ndarray]) -> None:
@@ -206,7 +225,20 @@ def zero_scale(arrays: dict[str, np.ndarray]) -> None:
     arrays["f.eighth.parts.0.g.scale_in"] = arrays["f.eighth.parts.0.g.scale_in"] * 0
 
 
-TABLES = [zero_scale, not_finite, floats_for_integers, unordered_tables, tables_far_away, zero_frequency, short_tables, no_scales, short_features, large_features, few_channels, fractional_phase]
+TABLES = [
+    zero_scale,
+    not_finite,
+    floats_for_integers,
+    unordered_tables,
+    tables_far_away,
+    zero_frequency,
+    short_tables,
+    no_scales,
+    short_features,
+    large_features,
+    few_channels,
+    fractional_phase,
+]
 
 
 @pytest.mark.parametrize("edit", TABLES)
@@ -215,7 +247,7 @@ def test_wrong_tables(packed: bytes, tmp_path: Path, edit) -> None:
         read(put(tmp_path, spoilt(packed, edit)))
 
 
-@pytest.mark.parametrize(("key", "value"), [("prior.side_mean", -2 ** 31 + 1000), ("prior.side.frequencies", 7)])
+@pytest.mark.parametrize(("key", "value"), [("prior.side_mean", -(2**31) + 1000), ("prior.side.frequencies", 7)])
 def test_wrong_tables_of_format_1(tmp_path: Path, key: str, value: int) -> None:
     data = (Path(__file__).parent / "data" / "golden.safetensors").read_bytes()
     assert read(put(tmp_path, data)).prior.factorised
@@ -227,20 +259,24 @@ def test_wrong_tables_of_format_1(tmp_path: Path, key: str, value: int) -> None:
 def test_memory_is_not_taken_on_a_files_word(packed: bytes, tmp_path: Path) -> None:
     """A header that announces more than the file has, and one that is larger than the file."""
     size = int.from_bytes(packed[:8], "little")
-    header = json.loads(packed[8:8 + size])
-    header["head.quality"] = {"dtype": "F32", "shape": [10 ** 6, 10 ** 6], "data_offsets": [0, 4 * 10 ** 12]}
+    header = json.loads(packed[8 : 8 + size])
+    header["head.quality"] = {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}
     text = json.dumps(header).encode()
-    for data in (len(text).to_bytes(8, "little") + text + packed[8 + size:], (2 ** 62).to_bytes(8, "little") + packed[8:]):
+    for data in (
+        len(text).to_bytes(8, "little") + text + packed[8 + size :],
+        (2**62).to_bytes(8, "little") + packed[8:],
+    ):
         with pytest.raises(WeightsError):
             read(put(tmp_path, data))
     with (tmp_path / "model.safetensors").open("wb") as sparse:
-        sparse.truncate(2 ** 33)
+        sparse.truncate(2**33)
     with pytest.raises(WeightsError, match="larger than"):
         read(tmp_path / "model.safetensors")
 
 
-def test_what_cannot_be_read_is_passed_over(packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                            no_cached_weights: None) -> None:
+def test_what_cannot_be_read_is_passed_over(
+    packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cached_weights: None
+) -> None:
     (tmp_path / "a.safetensors").mkdir()
     put(tmp_path, packed)
     monkeypatch.setenv("IRC_WEIGHTS", str(tmp_path))

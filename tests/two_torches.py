@@ -28,21 +28,32 @@ def work(own: Path, *others: str) -> None:
 
     from codec import api
 
-    print(f"# torch {torch.__version__}, numpy {np.__version__}, Python {sys.version.split()[0]}, "
-          f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads", file=sys.stderr)
+    print(
+        f"# torch {torch.__version__}, numpy {np.__version__}, Python {sys.version.split()[0]}, "
+        f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads",
+        file=sys.stderr,
+    )
     if not others:
         photo = noise_photo(200, 300, 7)
         alpha = np.dstack([photo, photo[..., 0]])
-        for name, pixels, quality, tile in (("low", photo, 5, 0), ("middle", photo, 50, 0), ("high", photo, 95, 0),
-                                            ("tiles", photo, 75, 96), ("grey", photo[..., 1], 75, 0), ("alpha", alpha, 30, 0),
-                                            ("deep", photo.astype(np.uint16) * 257 + 9, 100, 0)):
+        for name, pixels, quality, tile in (
+            ("low", photo, 5, 0),
+            ("middle", photo, 50, 0),
+            ("high", photo, 95, 0),
+            ("tiles", photo, 75, 96),
+            ("grey", photo[..., 1], 75, 0),
+            ("alpha", alpha, 30, 0),
+            ("deep", photo.astype(np.uint16) * 257 + 9, 100, 0),
+        ):
             (own / f"{name}.irc").write_bytes(api.encode(pixels, quality, tile=tile, device="cpu"))
         return
     for path in sorted(DATA.glob("*.irc")) + sorted(p for folder in others for p in Path(folder).glob("*.irc")):
         data = path.read_bytes()
         latent = api.latent(data)
         held = hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in (latent.side, *latent.k))).hexdigest()
-        np.save(own / f"{path.parent.name}-{path.stem}.npy", api.decode(data, array=True, device="cpu").astype(np.uint8))
+        np.save(
+            own / f"{path.parent.name}-{path.stem}.npy", api.decode(data, array=True, device="cpu").astype(np.uint8)
+        )
         print(path.parent.name, path.name, hashlib.sha256(data).hexdigest()[:16], held)
 
 
@@ -59,13 +70,23 @@ def main(pythons: list[str]) -> int:
         for python, folder in zip(pythons, coded):
             subprocess.run([python, __file__, "--work", str(folder)], env=environment, check=True)
         for python, folder in zip(pythons, decoded):
-            reports.append(subprocess.run([python, __file__, "--work", str(folder), *map(str, coded)], env=environment, check=True,
-                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout)
+            reports.append(
+                subprocess.run(
+                    [python, __file__, "--work", str(folder), *map(str, coded)],
+                    env=environment,
+                    check=True,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                ).stdout
+            )
         same_bytes = all((coded[1] / p.name).read_bytes() == p.read_bytes() for p in coded[0].iterdir())
         pixels = [np.abs(np.load(p).astype(int) - np.load(decoded[1] / p.name)) for p in decoded[0].iterdir()]
-    print(f"{len(reports[0].splitlines())} files decoded: latents {'the same' if reports[0] == reports[1] else 'DIFFER'}, "
-          f"encoded bytes {'the same' if same_bytes else 'DIFFER'}; pixels differ by {max(int(p.max()) for p in pixels)} at most, "
-          f"at {sum(int((p > 0).sum()) for p in pixels)} of {sum(p.size for p in pixels)} samples")
+    print(
+        f"{len(reports[0].splitlines())} files decoded: latents {'the same' if reports[0] == reports[1] else 'DIFFER'}, "
+        f"encoded bytes {'the same' if same_bytes else 'DIFFER'}; pixels differ by {max(int(p.max()) for p in pixels)} at most, "
+        f"at {sum(int((p > 0).sum()) for p in pixels)} of {sum(p.size for p in pixels)} samples"
+    )
     return not (same_bytes and reports[0] == reports[1])
 
 

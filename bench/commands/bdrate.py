@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.bdrate import BAND, bd_rate
 from bench.commands.common import EXIT_INCOMPLETE, add_published, say
-from bench.curves import find_curve, load_measured, load_published, other_images
 from bench.errors import NotComparable
+from bench.metrics.bdrate import BAND, bd_rate
+from bench.metrics.curves import find_curve, load_measured, load_published, other_images
 
 __all__ = ["add"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bench.codecs import CODECS, Codec, open_codecs
 from bench.errors import BenchError
-from bench.folder import Outcome
-from bench.pool import cores
+from bench.peers.codecs import CODECS, Codec, open_codecs
+from bench.runs.folder import Outcome
+from bench.runs.pool import cores
 
 __all__ = [
     "EXIT_INCOMPLETE",

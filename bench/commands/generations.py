@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from bench.codecs import Codec
 from bench.commands.common import add_measuring, conclude, count, open_asked, say, settings_by_codec, size
-from bench.generations import measure_generations, schedules
-from bench.loss import growth, losses
+from bench.metrics.generation_loss import growth, losses
+from bench.peers.codecs import Codec
+from bench.runs.generations import measure_generations, schedules
 
 __all__ = ["add"]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.common import add_published
-from bench.curves import find_curve, load_json, load_kind, load_measured, load_published
 from bench.errors import BenchError
-from bench.generations import load_generations
+from bench.metrics.curves import find_curve, load_json, load_kind, load_measured, load_published
+from bench.runs.generations import load_generations
 
 __all__ = ["add"]
 
@@ -26,9 +26,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw."""
     # matplotlib is slow to import, and nothing else needs it
-    from bench.plot import draw
-    from bench.plot_generations import draw_generations
-    from bench.plot_speed import draw_speed
+    from bench.figures.plot import draw
+    from bench.figures.plot_generations import draw_generations
+    from bench.figures.plot_speed import draw_speed
 
     kinds = {load_kind(path) for path in args.files}
     if len(kinds) > 1 or (args.published and kinds - {"rd"}):

@@ -3,9 +3,9 @@
 import argparse
 from typing import Any
 
-from bench.codecs import DEFAULT
 from bench.commands.common import add_measuring, conclude, open_asked, say, settings_by_codec
-from bench.rd import measure
+from bench.peers.codecs import DEFAULT
+from bench.runs.rd import measure
 
 __all__ = ["add"]
 

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.bdrate import BAND
 from bench.commands.common import add_published, conclude, count, names, open_asked, say
-from bench.folder import Outcome
-from bench.images import write_text
-from bench.pool import cores
-from bench.report import collect, make_pictures, page
+from bench.figures.report import collect, make_pictures, page
+from bench.metrics.bdrate import BAND
+from bench.runs.folder import Outcome
+from bench.runs.images import write_text
+from bench.runs.pool import cores
 
 __all__ = ["add"]
 
@@ -40,9 +40,7 @@ def run(args: argparse.Namespace) -> int:
     data = collect(args.files, args.published, args.anchor, BAND)
     if args.pictures:
         codecs, _, asked_missing = open_asked(args.codecs, DEFAULT)
-        data["pictures"] = make_pictures(
-            args.pictures, codecs, args.bpp, args.max_pictures, args.jobs, outcome, say
-        )
+        data["pictures"] = make_pictures(args.pictures, codecs, args.bpp, args.max_pictures, args.jobs, outcome, say)
     write_text(args.out, page(data, args.title))
     say(f"{args.out}: {args.out.stat().st_size:,} bytes")
     return conclude(outcome, asked_missing)

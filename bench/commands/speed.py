@@ -6,13 +6,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.codecs import CODECS
 from bench.commands.common import conclude, count, names, open_asked, say, settings_by_codec
 from bench.errors import BenchError
-from bench.limits import physical_memory
-from bench.pool import cores
-from bench.speed import KINDS, measure_speed
-from bench.workers import CLOCKS
+from bench.peers.codecs import CODECS
+from bench.runs.limits import physical_memory
+from bench.runs.pool import cores
+from bench.runs.speed import KINDS, measure_speed
+from bench.runs.workers import CLOCKS
 
 __all__ = ["add"]
 

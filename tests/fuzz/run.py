@@ -61,9 +61,11 @@ def main() -> int:
             said = elapsed
             print(f"{elapsed / 60:.0f} min: {dict(tried)}, {findings} findings", flush=True)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(f"{sum(tried.values())} mutants in {elapsed / 60:.1f} min ({(time.process_time() - began_cpu) / 60:.1f} min of "
-          f"processor time): {dict(tried)}; taken {dict(taken)}; {findings} findings; slowest {slowest:.2f} s; "
-          f"peak memory grew by {grown:.0f} MB")
+    print(
+        f"{sum(tried.values())} mutants in {elapsed / 60:.1f} min ({(time.process_time() - began_cpu) / 60:.1f} min of "
+        f"processor time): {dict(tried)}; taken {dict(taken)}; {findings} findings; slowest {slowest:.2f} s; "
+        f"peak memory grew by {grown:.0f} MB"
+    )
     return findings > 0
 
 

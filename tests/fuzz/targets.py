@@ -18,8 +18,12 @@ import torch
 from PIL import Image
 
 import codec
-from codec import api, bitstream, deep, images, kinds, noise, weights
+from codec import api
+from codec.coding import grain
+from codec.container import bitstream
 from codec.errors import IrcError
+from codec.network import weights
+from codec.pictures import formats, image_files, sixteen_bits
 
 FOLDER = Path(__file__).parent
 DATA = FOLDER.parent / "data"
@@ -34,7 +38,9 @@ def decode(data: bytes) -> None:
     except IrcError:
         pass
     try:
-        salvaged = codec.decode(data, array=True, salvage=True, notes=[], scale=2 ** (len(data) % 5), max_pixels=MAX_PIXELS)
+        salvaged = codec.decode(
+            data, array=True, salvage=True, notes=[], scale=2 ** (len(data) % 5), max_pixels=MAX_PIXELS
+        )
         assert salvaged.size
     except IrcError:
         pass
@@ -42,13 +48,15 @@ def decode(data: bytes) -> None:
     out = codec.decode(data, array=True, depth=8 + 8 * (len(data) % 2), max_pixels=MAX_PIXELS)
     height, width = out.shape[:2]
     assert 0 < height * width <= MAX_PIXELS
-    part = codec.decode(data, array=True, depth=8 * out.itemsize, region=(width // 2, height // 3, 1, 1), max_pixels=MAX_PIXELS)
+    part = codec.decode(
+        data, array=True, depth=8 * out.itemsize, region=(width // 2, height // 3, 1, 1), max_pixels=MAX_PIXELS
+    )
     assert np.array_equal(part[0, 0], out[height // 3, width // 2])
 
 
 def load_picture(data: bytes) -> None:
     """A picture of another format."""
-    picture = images.load(io.BytesIO(data), MAX_PIXELS)
+    picture = image_files.load(io.BytesIO(data), MAX_PIXELS)
     assert picture.pixels.dtype in (np.uint8, np.uint16)
     assert picture.pixels.shape[0] * picture.pixels.shape[1] <= MAX_PIXELS
 
@@ -88,7 +96,7 @@ def repaired(data: bytes) -> bytes:
         end = at + 8 + size
         if end + 4 > len(out):
             break
-        struct.pack_into(">I", out, end, zlib.crc32(out[at:at + 4] + out[at + 8:end]))
+        struct.pack_into(">I", out, end, zlib.crc32(out[at : at + 4] + out[at + 8 : end]))
         at = end + 4
     return bytes(out)
 
@@ -101,34 +109,71 @@ def seeds() -> dict[str, list[bytes]]:
     for data in golden[:1]:
         file = bitstream.read(data)
         alpha = np.arange(file.header.pixels, dtype=np.uint16).reshape(file.header.height, -1)
-        extras = {"eXIF": b"MM\0*\0\0\0\x08\0\0", "icCP": bytes(40), "xmPP": b"<x/>",
-                  bitstream.ALPHA: kinds.pack_alpha(alpha), "exTR": b"unknown"}
+        extras = {
+            "eXIF": b"MM\0*\0\0\0\x08\0\0",
+            "icCP": bytes(40),
+            "xmPP": b"<x/>",
+            bitstream.ALPHA: formats.pack_alpha(alpha),
+            "exTR": b"unknown",
+        }
         files.append(bitstream.write(file.header, list(file.tiles), extras))
     session = api._session(bitstream.read_header(golden[0]).weights, torch.device("cpu"))
     ramp = np.arange(70 * 90 * 3, dtype=np.uint8).reshape(70, 90, 3)
     with torch.no_grad():
         tiles = api.Source(session, ramp, 32, 1).code(9000)
-        own = {bitstream.NOISE: bytes(range(noise.size(session.prior.coded(9000))))}
+        own = {bitstream.NOISE: bytes(range(grain.size(session.prior.coded(9000))))}
         files.append(api._file(session, tiles, 9000, ramp.shape, 32, 0.5, 3, own, 1))
     random = np.random.default_rng(0)
     colour = random.integers(0, 256, (24, 31, 4), np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
-    pictures = [deep.png(random.integers(0, 65536, shape, np.uint16))
-                for shape in ((9, 7), (9, 7, 2), (9, 7, 3), (9, 7, 4))]
-    for kind, mode, options in (("PNG", "RGB", {"exif": exif}), ("PNG", "P", {"transparency": 3}), ("JPEG", "RGB", {"exif": exif}),
-                                ("JPEG", "CMYK", {}), ("WEBP", "RGBA", {"lossless": True}), ("GIF", "P", {}), ("BMP", "RGB", {}),
-                                ("TIFF", "RGBA", {"compression": "tiff_lzw"}), ("TIFF", "L", {}), ("PPM", "RGB", {}),
-                                ("TGA", "RGBA", {}), ("PCX", "L", {}), ("ICO", "RGBA", {}), ("QOI", "RGB", {}),
-                                ("SGI", "RGB", {}), ("JPEG2000", "RGB", {}), ("DDS", "RGBA", {})):
+    pictures = [
+        sixteen_bits.png(random.integers(0, 65536, shape, np.uint16))
+        for shape in ((9, 7), (9, 7, 2), (9, 7, 3), (9, 7, 4))
+    ]
+    for kind, mode, options in (
+        ("PNG", "RGB", {"exif": exif}),
+        ("PNG", "P", {"transparency": 3}),
+        ("JPEG", "RGB", {"exif": exif}),
+        ("JPEG", "CMYK", {}),
+        ("WEBP", "RGBA", {"lossless": True}),
+        ("GIF", "P", {}),
+        ("BMP", "RGB", {}),
+        ("TIFF", "RGBA", {"compression": "tiff_lzw"}),
+        ("TIFF", "L", {}),
+        ("PPM", "RGB", {}),
+        ("TGA", "RGBA", {}),
+        ("PCX", "L", {}),
+        ("ICO", "RGBA", {}),
+        ("QOI", "RGB", {}),
+        ("SGI", "RGB", {}),
+        ("JPEG2000", "RGB", {}),
+        ("DDS", "RGBA", {}),
+    ):
         stream = io.BytesIO()
         Image.fromarray(colour).convert(mode).save(stream, kind, **options)
         pictures.append(stream.getvalue())
     return {"irc": files, "picture": pictures, "weights": [(DATA / "golden.safetensors").read_bytes()]}
 
 
-INTERESTING = (b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0",
-               b"\0\1", b"\1\0", b"NaN", b"-1", b"DATA", b"TILE", b"HEAD", b"alPH")
+INTERESTING = (
+    b"\0",
+    b"\xff",
+    b"\x7f",
+    b"\x80",
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\x80\0\0\0",
+    b"\0\1",
+    b"\1\0",
+    b"NaN",
+    b"-1",
+    b"DATA",
+    b"TILE",
+    b"HEAD",
+    b"alPH",
+)
 
 
 def mutant(random: np.random.Generator, pool: list[bytes], repair: bool) -> bytes:
@@ -145,17 +190,17 @@ def mutant(random: np.random.Generator, pool: list[bytes], repair: bool) -> byte
             data[at] = int(random.integers(256))
         elif what == 2:
             value = INTERESTING[random.integers(len(INTERESTING))]
-            data[at:at + len(value)] = value
+            data[at : at + len(value)] = value
         elif what == 3:
             data[at:at] = random.bytes(int(random.integers(1, 20)))
         elif what == 4:
-            del data[at:at + int(random.integers(1, 40))]
+            del data[at : at + int(random.integers(1, 40))]
         elif what == 5:
             del data[at:]
         elif what == 6:  # a piece of it once more
             start = int(random.integers(size))
-            data[at:at] = data[start:start + int(random.integers(1, 64))]
+            data[at:at] = data[start : start + int(random.integers(1, 64))]
         else:  # the rest of another
             other = pool[random.integers(len(pool))]
-            data[at:] = other[int(random.integers(max(1, len(other)))):]
+            data[at:] = other[int(random.integers(max(1, len(other)))) :]
     return repaired(bytes(data)) if repair and random.random() < 0.5 else bytes(data)

@@ -1,0 +1,86 @@
+"""Multiply-accumulates of one decoding, a pixel, counted where they happen.
+
+    python -m bench.inside.macs PHOTO --quality 50
+
+Every convolution of a decode is counted, those of 1x1 as the products of matrices that they are: probability model,
+head, couplings. Lifting steps of the wavelet and
+rotation of the colours are not convolutions; they are added by their number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import codec
+from bench.runs.images import read_image
+
+#: 3 colours, 2 directions, 4 lifting steps and 2 scalings for each pair of samples; levels
+LIFTING = 3 * 2 * 3 * (1 + 1 / 4 + 1 / 16 + 1 / 64)
+ROTATION = 9
+
+
+def part() -> str:
+    """Which package the running convolution belongs to."""
+    names = [frame.filename for frame in traceback.extract_stack()]
+    for name in reversed(names):
+        for found, ending in (
+            ("head", "codec/network/head.py"),
+            ("probability model", "entropy/integer.py"),
+            ("transform", "codec/network/transform.py"),
+        ):
+            if name.endswith(ending):
+                return found
+    return "other"
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Counts the multiply-accumulates of all convolutions and products of matrices within, by part."""
+    counts: Counter[str] = Counter()
+    originals = torch.nn.functional.conv2d, torch.addmm
+    convolution, product_and_sum = originals
+
+    def conv2d(x: torch.Tensor, weight: torch.Tensor, *rest: Any, **more: Any) -> torch.Tensor:
+        out = convolution(x, weight, *rest, **more)
+        counts[part()] += out[0, 0].numel() * weight.numel() * len(out)
+        return out
+
+    def addmm(bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        counts[part()] += len(a) * b.numel()
+        return product_and_sum(bias, a, b)
+
+    torch.nn.functional.conv2d, torch.addmm = conv2d, addmm  # type: ignore[assignment]
+    try:
+        yield counts
+    finally:
+        torch.nn.functional.conv2d, torch.addmm = originals
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.inside.macs", description=__doc__.split("\n")[0])
+    parser.add_argument("photo", type=Path)
+    parser.add_argument("--quality", type=float, default=50)
+    a = parser.parse_args(argv)
+    pixels = read_image(a.photo)
+    data = codec.encode(pixels, a.quality)
+    with counted() as counts:
+        codec.decode(data)
+    area = pixels.shape[0] * pixels.shape[1]
+    counts["transform"] += round((LIFTING + ROTATION) * area)
+    for name, count in sorted(counts.items()):
+        print(f"{name:18} {count / area / 1000:8.2f} kMAC/pixel")
+    print(f"{'decode':18} {sum(counts.values()) / area / 1000:8.2f} kMAC/pixel")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

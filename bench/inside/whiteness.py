@@ -1,0 +1,150 @@
+"""Is what is lost really Gaussian, given what is kept?
+
+    python -m bench.inside.whiteness PHOTOS --out docs/img/lost.png
+
+Photos are encoded to be drawn (temperature 1). For each quality and group of band channels (level, luma or chroma,
+dropped or kept: then z is the place inside the bin): mean and deviation of z, and its largest correlation with a
+coefficient of the latent at the same place (own level and the coarser one). The figure holds a histogram of z a group
+beside the normal density. `--plain` leaves the picture's own noise out of account: z is as white as the head makes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+import codec
+from bench.runs.images import list_images, read_image
+from codec.api import _session, latent
+from codec.coding.tiles import Reader
+from codec.container import bitstream
+from entropy.config import BANDS, chroma, luma
+
+NAMES = ("1/16", "1/8", "1/4", "1/2")
+BINS = np.linspace(-4, 4, 81)
+
+
+class Group(NamedTuple):
+    """Figures of one group of channels."""
+
+    quality: float
+    group: str
+    mean: float
+    deviation: float
+    correlation: float
+    histogram: list[float]
+
+
+@torch.no_grad()
+def whitened(
+    pixels: np.ndarray, quality: float, plain: bool
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """z, k (C,h,w a level) and which channels are dropped (C a level), of a picture."""
+    data = codec.encode(pixels, quality, temperature=1, tile=0, device="cpu")
+    file = bitstream.read(data)
+    session = _session(None, torch.device("cpu"))
+    k = [a.astype(np.float32) for a in latent(data).k]
+    own = None if plain else Reader(session, file).noise()
+    z = []
+    for level, (error, deviation) in enumerate(session.errors(session.bands(pixels), k, file.header.quality_code)):
+        mean, scale, floor = own.at(1.0, session.device)[level] if own else (0.0, 1.0, torch.zeros(()))
+        z.append(((error - mean) / torch.hypot(scale * deviation, floor))[0].numpy())
+    return z, k, np.split(~session.prior.coded(file.header.quality_code), np.cumsum(BANDS)[:-1])
+
+
+def correlation(z: np.ndarray, k: np.ndarray) -> float:
+    """Largest magnitude of the correlation of any row of z with any varying row of k."""
+    z = (z - z.mean(1, keepdims=True)) / z.std(1, keepdims=True)
+    k = k[k.std(1) > 0]
+    if not len(k):
+        return 0.0
+    k = (k - k.mean(1, keepdims=True)) / k.std(1, keepdims=True)
+    return float(np.abs(z @ k.T / z.shape[1]).max())
+
+
+def around(k: list[np.ndarray], level: int) -> np.ndarray:
+    """What the latent holds at each place of a level: its own coefficients and the coarser level's, C,h*w."""
+    own = k[level].reshape(len(k[level]), -1)
+    if not level:
+        return own
+    coarser = k[level - 1].repeat(2, 1).repeat(2, 2)
+    return np.concatenate([own, coarser.reshape(len(coarser), -1)])
+
+
+def measure(folder: Path, qualities: list[float], plain: bool = False) -> list[Group]:
+    """All groups at all qualities, over all photos of the folder."""
+    rows = []
+    for quality in qualities:
+        parts = [whitened(read_image(p), quality, plain) for p in list_images(folder)]
+        for level, dropped in enumerate(parts[0][2]):
+            known = np.concatenate([around(k, level) for _, k, _ in parts], 1)
+            for kind, members in (("luma", luma(len(dropped))), ("chroma", chroma(len(dropped)))):
+                for what, lost in (("dropped", True), ("kept", False)):
+                    channels = [c for c in members if dropped[c] == lost]
+                    if not channels:
+                        continue
+                    z = np.concatenate([z[level][channels].reshape(len(channels), -1) for z, _, _ in parts], 1)
+                    rows.append(
+                        Group(
+                            quality,
+                            f"{NAMES[level]} {kind} {what}",
+                            float(z.mean()),
+                            float(z.std()),
+                            correlation(z, known),
+                            np.histogram(z, BINS, density=True)[0].tolist(),
+                        )
+                    )
+    return rows
+
+
+def plot(rows: list[Group], out: Path) -> None:
+    """A histogram of z for each group (a line) and quality (a column), the normal density behind it."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    groups, qualities = (list(dict.fromkeys(values)) for values in zip(*((row.group, row.quality) for row in rows)))
+    figure, axes = pyplot.subplots(
+        len(groups), len(qualities), figsize=(3.4 * len(qualities), 1.5 * len(groups)), sharex=True, squeeze=False
+    )
+    centres = (BINS[1:] + BINS[:-1]) / 2
+    for axis in axes.flat:
+        axis.axis("off")
+    for row in rows:
+        axis = axes[groups.index(row.group), qualities.index(row.quality)]
+        axis.axis("on")
+        axis.set_yticks([])
+        axis.plot(centres, np.exp(-(centres**2) / 2) / np.sqrt(2 * np.pi), color="0.6", linewidth=2)
+        axis.plot(centres, row.histogram, color="#0072B2")
+        axis.set_title(f"q {row.quality:g}, {row.group}: {row.mean:+.2f} ± {row.deviation:.2f}", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(out)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.inside.whiteness", description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--qualities", default="10,40,70", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--plain", action="store_true", help="without the noise that a file keeps of its picture")
+    parser.add_argument("--out", type=Path, help="figure to write (.svg, .png)")
+    parser.add_argument("--json", type=Path, help="figures to write")
+    a = parser.parse_args(argv)
+    rows = measure(a.folder, [float(q) for q in a.qualities.split(",")], a.plain)
+    print(f"{'quality':>7}  {'group':18} {'mean':>7} {'deviation':>9} {'correlation':>11}")
+    for row in rows:
+        print(f"{row.quality:7g}  {row.group:18} {row.mean:+7.3f} {row.deviation:9.3f} {row.correlation:11.3f}")
+    if a.json:
+        a.json.write_text(json.dumps([r._asdict() for r in rows]) + "\n")
+    if a.out:
+        plot(rows, a.out)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,127 @@
+"""Search at encode time: the latent that codes a picture best, not the one that the networks give at once.
+
+Stochastic Gumbel annealing (Yang, Bamler, Mandt, "Improving inference for neural image compression", arXiv 2006.04240,
+section 3.3): each coefficient is drawn from its two neighbouring integers, by chances that follow the gradient of
+bits + lambda x squared error through probability model, head and synthesis, and that harden while it goes on. The
+decoder knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from codec.coding.windows import UNITS
+from codec.container.grid import Box
+from codec.network.model import Codec, Latent
+from entropy.config import MULTIPLE
+from entropy.float_copy import soft
+from entropy.integer import Latent as Held
+
+if TYPE_CHECKING:
+    from codec.api import _Session
+
+STEPS = (0, 20, 30, 40, 60, 80, 100, 130, 170, 220)  #: of the gradient, by effort
+BLOCK = 512  #: pixels a side, at most, that are searched at once: some 2 GB
+MARGIN = 64  #: pixels around them whose coefficients stay as they are, but count
+RATE = 0.02  #: Adam's, in steps of quantisation
+HOT, COLD = 0.5, 0.1  #: temperature, first and last
+NEAR = 1e-5  #: distance to an integer that is taken for none: atanh(1) is infinite
+
+
+def relaxed(v: Tensor, temperature: float, random: torch.Generator) -> Tensor:
+    """A draw between the integers around v, softened so that it has a gradient."""
+    low = v.detach().floor()
+    above = (v - low).clamp(NEAR, 1 - NEAR)
+    logits = torch.stack((-torch.atanh(above), -torch.atanh(1 - above))) / temperature
+    noise = torch.rand(logits.shape, generator=random).clamp(1e-9, 1 - 1e-7).to(v.device)
+    share = torch.softmax((logits - torch.log(-torch.log(noise))) / temperature, 0)
+    return low + share[1]
+
+
+def parts(length: int, most: int = BLOCK) -> list[int]:
+    """Cuts of a length (a multiple of 32) into as few and as equal parts as possible, each of at most `most`; what is
+    coded first of each 2x2 cell of the side latent stays so."""
+    cells, count = -(-length // (2 * MULTIPLE)), -(-length // most)
+    return [min(2 * MULTIPLE * (cells * i // count), length) for i in range(count + 1)]
+
+
+class Searcher:
+    """Refines latents for one set of weights."""
+
+    def __init__(self, session: _Session):
+        self.model: Codec = copy.deepcopy(session.model)
+        self.model.prior = soft(session.prior).to(session.device)
+
+    def refine(
+        self, latent: Latent, held: Held, quality: Tensor, effort: int, report: Callable[[float], None] | None = None
+    ) -> Held:
+        """Refine a tile's side latent and coefficients.
+
+        latent: what the picture is; held: where the search begins, coefficients not rounded; effort: 1..9. Returns
+        the same, with coefficients (float32) near the integers that were chosen. The outcome depends on nothing but the
+        arguments: torch runs on one thread here, since sums differ between numbers of threads.
+        """
+        device = quality.device
+        y = [torch.from_numpy(a)[None].to(device).clone() for a in held.k]
+        side = torch.from_numpy(held.side)[None].to(device, torch.float32)
+        height, width = (n * MULTIPLE for n in side.shape[2:])
+        rows, columns = parts(height), parts(width)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            for top, bottom in zip(rows, rows[1:]):
+                for left, right in zip(columns, columns[1:]):
+                    block = Box(top, left, bottom, right)
+                    window = Box(
+                        max(0, top - MARGIN),
+                        max(0, left - MARGIN),
+                        min(height, bottom + MARGIN),
+                        min(width, right + MARGIN),
+                    )
+                    self._block(latent, y, side, quality, block, window, STEPS[effort])
+                    if report:
+                        report(block.height * block.width / (height * width))
+        finally:
+            torch.set_num_threads(threads)
+        return Held(side[0].round().cpu().numpy().astype(held.side.dtype), [a[0].cpu().numpy() for a in y])
+
+    @torch.enable_grad()
+    def _block(
+        self, latent: Latent, y: list[Tensor], side: Tensor, quality: Tensor, block: Box, window: Box, steps: int
+    ) -> None:
+        """Refine, in place, what lies in the block."""
+        model, random = self.model, torch.Generator().manual_seed(0)
+        cut = [(..., *window.within(Box(0, 0, *window[2:]), unit)) for unit in (*UNITS, MULTIPLE)]
+        inner = [(..., *block.within(window, unit)) for unit in (*UNITS, MULTIPLE)]
+        values = [*y, side]
+        fixed = [v[c].round() for v, c in zip(values, cut)]
+        free = [v[c][i].clone().requires_grad_() for v, c, i in zip(values, cut, inner)]
+        here = latent._replace(k=[a[c] for a, c in zip(latent.k, cut)])
+        own, mean_gain = model.prior_inputs(quality)
+        at = model.interpolator(quality)
+        with torch.no_grad():
+            wanted = model.synthesise([a / g for a, g in zip(here.k, here.gain)])
+        weight = model.lambda_at(quality) / 3
+        optimiser = torch.optim.Adam(free, lr=RATE, betas=(0.9, 0.99))
+        for step in range(steps):
+            temperature = HOT * (COLD / HOT) ** (step / max(1, steps - 1))
+            drawn = [f.clone() for f in fixed]
+            for whole, part, v in zip(drawn, inner, free):
+                whole[part] = relaxed(v, temperature, random)
+            k = [a * c for a, c in zip(drawn[:4], here.coded)]
+            bits = model.prior.side_bits(drawn[4], drawn[4], at) + model.prior(
+                drawn[4], k, k, own, mean_gain, here.coded, at
+            )
+            out = model.synthesise(model.restore(k, here, model.lost(k, here, quality)))
+            cost = bits + weight * ((out - wanted) ** 2).sum((1, 2, 3))
+            optimiser.zero_grad()
+            cost.sum().backward()
+            optimiser.step()
+        with torch.no_grad():
+            for v, c, i, refined in zip(values, cut, inner, free):
+                v[c][i] = refined

@@ -1,0 +1,540 @@
+"""The .irc container: a signature, a version, and chunks like those of PNG.
+
+This module knows nothing of pixels or networks and needs only the standard
+library, so that ``irc info`` answers at once. The header's fields are declared
+once, in :class:`Header`; writer, reader, ``irc info`` and the table in
+docs/format.md (``python -m codec.container.bitstream`` prints it) come from there.
+
+    >>> header = Header.of(width=3, height=2, quality=75.0)
+    >>> file = read(write(header, [b"payload"]))
+    >>> file.header == header, file.tiles
+    (True, (b'payload',))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from codec.errors import DamagedError, InputError
+
+# The high byte does not survive a 7-bit channel, CR LF and the lone LF do not survive a
+# conversion of line ends, and 0x1A stops a listing on systems that take it for end of file.
+MAGIC = b"\x9cIRC\r\n\x1a\n"
+VERSION = 1
+DEFAULT_MAX_PIXELS = 100_000_000
+CHUNK_OVERHEAD = 12  # type, length and CRC
+DEEP_MODES = (2, 3)  # of 16 bits a sample
+MAX_ANCILLARY = 64  # chunks; a hostile file could hold millions of empty ones
+MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
+
+ALPHA, NOISE, EXIF, ICC, XMP = "alPH", "noIS", "eXIF", "icCP", "xmPP"
+CRITICAL_CHUNKS = {
+    "HEAD": "the header; exactly one, the first chunk",
+    "TILE": "of each tile, row by row: u32 length of its DATA payload, u32 checksum of its latent; "
+    "exactly when there are several tiles",
+    "DATA": "the coded latents of one tile; one a tile, row by row; the last one ends the file",
+}
+ANCILLARY_CHUNKS = {
+    ALPHA: "alpha, lossless: a PNG stream, see below",
+    NOISE: "what the picture's own noise is like, for a decoder that draws it, see below",
+    EXIF: "EXIF metadata, a TIFF stream (without the 'Exif' prefix of JPEG)",
+    ICC: "ICC colour profile of the decoded pixels",
+    XMP: "XMP packet, UTF-8",
+}
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """Declaration of one header field: its width, range, meaning and how it is shown."""
+
+    name: str
+    code: str
+    low: int | None
+    high: int | None
+    meaning: str
+    label: str
+    scale: int
+    names: tuple[str, ...]
+    as_hex: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes that the field takes in the file."""
+        return struct.calcsize(">" + self.code)
+
+    @property
+    def type_name(self) -> str:
+        """The type as docs/format.md writes it, for instance ``u16``."""
+        return f"{self.size} bytes" if self.code.endswith("s") else f"u{8 * self.size}"
+
+    def check(self, value: int | bytes) -> str | None:
+        """Return what is wrong with `value`, or None where it is in range."""
+        if isinstance(value, bytes):
+            if not self.code.endswith("s") or len(value) != self.size:
+                return f"{self.name} is not {self.type_name}"
+            return None
+        if self.low is None or self.high is None:
+            return f"{self.name} is not {self.type_name}"
+        if not self.low <= value <= self.high:
+            return f"{self.name} is {value}, not in {self.low}..{self.high}"
+        return None
+
+    def show(self, value: int | bytes) -> int | float | str:
+        """Return `value` as ``irc info`` reports it."""
+        if isinstance(value, bytes):
+            return value.hex()
+        if self.as_hex:
+            return f"{value:0{2 * self.size}x}"
+        if self.names:
+            return self.names[value]
+        return value if self.scale == 1 else value / self.scale
+
+
+def _field(
+    code: str,
+    low: int | None,
+    high: int | None,
+    meaning: str,
+    *,
+    default: int | bytes,
+    label: str = "",
+    scale: int = 1,
+    names: tuple[str, ...] = (),
+    as_hex: bool = False,
+) -> Any:  # what a type checker expects of a field with a default
+    spec = (code, low, high, meaning, label, scale, names, as_hex)
+    return field(default=default, metadata={"spec": spec})
+
+
+@dataclass(frozen=True)
+class Header:
+    """The HEAD chunk: everything about a picture except its coded latents.
+
+    The declaration below is the format: order, struct code, range and meaning.
+    Values out of range raise ValueError.
+    """
+
+    width: int = _field("I", 1, 2**31 - 1, "width in pixels", default=1)
+    height: int = _field("I", 1, 2**31 - 1, "height in pixels", default=1)
+    mode: int = _field(
+        "B",
+        0,
+        3,
+        "kind of pixels: 0 grey, 1 RGB, 2 grey of 16 bits, 3 RGB of 16 bits",
+        default=1,
+        names=("grey", "RGB", "grey, 16 bits", "RGB, 16 bits"),
+    )
+    quality_code: int = _field("H", 0, 25600, "quality in units of 1/256", default=75 * 256, label="quality", scale=256)
+    temperature_code: int = _field(
+        "B", 0, 128, "sampling temperature in units of 1/64", default=0, label="temperature", scale=64
+    )
+    seed: int = _field("H", 0, 65535, "seed of the sampling", default=0)
+    tile_size: int = _field(
+        "H", 0, 65535, "side of a tile in pixels, a multiple of 32; 0: the picture is one tile", default=0
+    )
+    weights: bytes = _field("4s", None, None, "first 4 bytes of the SHA-256 of the weights", default=bytes(4))
+    checksum: int = _field("I", 0, 2**32 - 1, "checksum of the decoded latents", default=0, as_hex=True)
+
+    def __post_init__(self) -> None:
+        for spec in FIELDS:
+            problem = spec.check(getattr(self, spec.name))
+            if problem:
+                raise ValueError(problem)
+
+    @classmethod
+    def of(
+        cls,
+        width: int,
+        height: int,
+        quality: float,
+        *,
+        mode: int = 1,
+        temperature: float = 0.0,
+        seed: int = 0,
+        tile_size: int = 0,
+        weights: bytes = bytes(4),
+        checksum: int = 0,
+    ) -> Header:
+        """Make a header from real values; quality and temperature are rounded to the grid.
+
+        >>> Header.of(768, 512, 33.3).quality
+        33.30078125
+        """
+        return cls(
+            width, height, mode, round(quality * 256), round(temperature * 64), seed, tile_size, weights, checksum
+        )
+
+    @property
+    def quality(self) -> float:
+        """Quality, 0 to 100."""
+        return self.quality_code / 256
+
+    @property
+    def temperature(self) -> float:
+        """Sampling temperature, 0 to 2."""
+        return self.temperature_code / 64
+
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        if not self.tile_size:
+            return 1, 1
+        return -(-self.height // self.tile_size), -(-self.width // self.tile_size)
+
+
+FIELDS = tuple(
+    FieldSpec(f.name, code, low, high, meaning, label or f.name, scale, names, as_hex)
+    for f in fields(Header)
+    for code, low, high, meaning, label, scale, names, as_hex in [f.metadata["spec"]]
+)
+_EXPLAINED = ("tile_size", "weights", "checksum")
+_ENTRY = struct.Struct(">II")  # length and checksum of a tile
+_HEAD = struct.Struct(">" + "".join(spec.code for spec in FIELDS))
+HEAD_END = len(MAGIC) + 1 + CHUNK_OVERHEAD + _HEAD.size
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Where a chunk lies: its type, the offset of its first byte, its payload's length."""
+
+    type: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class File:
+    """A parsed .irc file."""
+
+    header: Header
+    tiles: tuple[bytes, ...]
+    extras: dict[str, bytes]
+    chunks: tuple[Chunk, ...]
+    size: int
+    checksums: tuple[int, ...]  # of each tile's latent
+
+    @property
+    def bpp(self) -> float:
+        """Bits of the whole file per pixel."""
+        return 8 * self.size / self.header.pixels
+
+
+def is_critical(kind: str) -> bool:
+    """Say whether a reader that does not know chunk `kind` must refuse the file."""
+    return kind[0].isupper()
+
+
+def is_safe_to_copy(kind: str) -> bool:
+    """Say whether an editor that does not know `kind` may keep it when pixels change."""
+    return kind[3].islower()
+
+
+def _is_type(kind: bytes) -> bool:
+    # The third letter is reserved, as in PNG: always a capital.
+    return len(kind) == 4 and kind.isalpha() and kind[2:3].isupper()
+
+
+def _chunk(kind: str, payload: bytes) -> bytes:
+    if len(payload) >= 2**32:
+        raise ValueError(f"chunk {kind} has {len(payload)} bytes, more than a u32 can say")
+    name = kind.encode("ascii")
+    crc = zlib.crc32(payload, zlib.crc32(name))
+    return b"".join((name, struct.pack(">I", len(payload)), payload, struct.pack(">I", crc)))
+
+
+def tile_name(number: int, columns: int) -> str:
+    """Return how messages call a tile, rows and columns counted from 0."""
+    return f"tile {number} (row {number // columns}, column {number % columns})"
+
+
+def write(
+    header: Header,
+    tiles: Sequence[bytes],
+    extras: Mapping[str, bytes] | None = None,
+    checksums: Sequence[int] | None = None,
+) -> bytes:
+    """Return the bytes of an .irc file.
+
+    `tiles` holds one payload a tile, row by row; `extras` maps the types of
+    ancillary chunks to their payloads; `checksums` holds that of each tile's latent
+    (zeros by default) and is written only where there are several tiles, since the
+    only one's is the header's. ValueError where these do not fit.
+    """
+    rows, columns = header.grid
+    if len(tiles) != rows * columns:
+        raise ValueError(f"{len(tiles)} tiles for a grid of {rows} x {columns}")
+    checksums = [0] * len(tiles) if checksums is None else checksums
+    if len(checksums) != len(tiles):
+        raise ValueError(f"{len(checksums)} checksums for {len(tiles)} tiles")
+    for kind, payload in (extras or {}).items():
+        if not _is_type(kind.encode("ascii", "replace")) or is_critical(kind):
+            raise ValueError(f"{kind!r} is not the type of an ancillary chunk")
+        if kind != ALPHA and len(payload) > MAX_METADATA:
+            raise ValueError(f"chunk {kind} has {len(payload)} bytes, more than {MAX_METADATA}")
+    if len(extras or {}) > MAX_ANCILLARY:
+        raise ValueError(f"more than {MAX_ANCILLARY} ancillary chunks")
+    parts = [MAGIC, bytes([VERSION])]
+    parts.append(_chunk("HEAD", _HEAD.pack(*(getattr(header, f.name) for f in FIELDS))))
+    # Everything else comes before DATA: the last tile ends the file, so a file that
+    # was cut off is always short of a tile and needs no end marker to be found out.
+    parts.extend(_chunk(kind, payload) for kind, payload in (extras or {}).items())
+    if len(tiles) > 1:
+        entries = zip(map(len, tiles), checksums)
+        parts.append(_chunk("TILE", b"".join(_ENTRY.pack(*entry) for entry in entries)))
+    parts.extend(_chunk("DATA", tile) for tile in tiles)
+    return b"".join(parts)
+
+
+def _text_mode_signatures() -> tuple[bytes, ...]:
+    """Return what a text-mode transfer turns the signature into."""
+    tail = MAGIC[1:]
+    tails = {
+        tail,
+        tail.replace(b"\r\n", b"\n"),
+        tail.replace(b"\n", b"\r\n"),
+        tail.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
+        tail.replace(b"\r\n", b"\r").replace(b"\n", b"\r"),
+        tail.replace(b"\r", b"\n"),
+    }
+    # The high byte kept, stripped to 7 bits, and recoded as UTF-8 from Latin-1,
+    # from Windows-1252 and by way of the replacement character.
+    heads = {MAGIC[:1], bytes([MAGIC[0] & 0x7F]), b"\xc2\x9c", b"\xc5\x93", b"\xef\xbf\xbd"}
+    return tuple(head + tail for head in heads for tail in tails if head + tail != MAGIC)
+
+
+def _check_signature(data: bytes) -> None:
+    start = bytes(data[: len(MAGIC)])
+    if start == MAGIC:
+        return
+    if not start:
+        raise InputError("the file is empty")
+    if bytes(data[:16]).startswith(_text_mode_signatures()):
+        raise DamagedError(
+            "signature at offset 0: the file was damaged by a transfer in text mode; transfer it again in binary mode"
+        )
+    if MAGIC.startswith(start):
+        raise DamagedError("signature at offset 0: the file is truncated")
+    if start.startswith(MAGIC[:4]):
+        raise DamagedError("signature at offset 0: bytes are changed")
+    raise InputError("not an .irc file")
+
+
+def _check_version(data: bytes) -> None:
+    if len(data) <= len(MAGIC):
+        raise DamagedError(f"version at offset {len(MAGIC)}: the file is truncated")
+    version = data[len(MAGIC)]
+    if version > VERSION:
+        raise InputError(
+            f"the file has format version {version}, this irc reads up to {VERSION}: a newer irc is needed"
+        )
+    if version < 1:
+        raise DamagedError(f"version at offset {len(MAGIC)}: {version} is no format version")
+
+
+def _iterate(data: bytes) -> Iterator[tuple[Chunk, bytes]]:
+    """Yield chunks with their payloads, each with its CRC checked."""
+    _check_signature(data)
+    _check_version(data)
+    offset = len(MAGIC) + 1
+    while offset < len(data):
+        if len(data) - offset < 8:
+            raise DamagedError(f"chunk at offset {offset}: the file is truncated")
+        raw = bytes(data[offset : offset + 4])
+        name = raw.decode("ascii") if raw.isalpha() else repr(raw)[2:-1]
+        (size,) = struct.unpack_from(">I", data, offset + 4)
+        if size + CHUNK_OVERHEAD > len(data) - offset:
+            raise DamagedError(
+                f"chunk {name} at offset {offset}: the file is truncated "
+                f"({size + CHUNK_OVERHEAD} bytes announced, {len(data) - offset} present)"
+            )
+        payload = bytes(data[offset + 8 : offset + 8 + size])
+        (crc,) = struct.unpack_from(">I", data, offset + 8 + size)
+        if crc != zlib.crc32(payload, zlib.crc32(raw)):
+            raise DamagedError(f"chunk {name} at offset {offset}: the CRC does not match")
+        if not _is_type(raw):
+            raise DamagedError(f"chunk {name} at offset {offset}: not a chunk type")
+        yield Chunk(name, offset, size), payload
+        offset += size + CHUNK_OVERHEAD
+
+
+def payload_at(data: bytes, offset: int, kind: str) -> bytes | None:
+    """Return the payload of a whole chunk of type `kind` at `offset`, None where there is none."""
+    raw = data[offset : offset + 4]
+    if offset + CHUNK_OVERHEAD > len(data) or raw != kind.encode("latin-1"):
+        return None
+    (size,) = struct.unpack_from(">I", data, offset + 4)
+    end = offset + 8 + size
+    if end + 4 > len(data):
+        return None
+    (crc,) = struct.unpack_from(">I", data, end)
+    payload = bytes(data[offset + 8 : end])
+    return payload if crc == zlib.crc32(payload, zlib.crc32(raw)) else None
+
+
+def _parse_head(chunks: Iterator[tuple[Chunk, bytes]], max_pixels: int | None) -> tuple[Header, Chunk]:
+    first = next(chunks, None)
+    if first is None:
+        raise DamagedError(f"chunk HEAD at offset {len(MAGIC) + 1}: the file is truncated")
+    chunk, payload = first
+    if chunk.type != "HEAD":
+        raise DamagedError(f"chunk {chunk.type} at offset {chunk.offset}: HEAD is not first")
+    if len(payload) != _HEAD.size:
+        raise DamagedError(f"chunk HEAD at offset {chunk.offset}: {len(payload)} bytes instead of {_HEAD.size}")
+    try:
+        header = Header(*_HEAD.unpack(payload))
+    except ValueError as error:
+        raise DamagedError(f"chunk HEAD at offset {chunk.offset}: {error}") from None
+    check_pixels(header.width, header.height, max_pixels)
+    return header, chunk
+
+
+def check_pixels(width: int, height: int, max_pixels: int | None) -> None:
+    """Raise InputError where a picture has more than `max_pixels` pixels, or is so thin that padding makes it so.
+
+    Sides are padded to multiples of 32: a line of 100 million pixels would take as much as 32 of them. Thin
+    pictures may grow to twice the limit, or to a megapixel.
+    """
+    if max_pixels is None:
+        return
+    if width * height > max_pixels:
+        raise InputError(
+            f"{width} x {height} pixels is more than the limit of {max_pixels} pixels (--max-pixels raises it)"
+        )
+    padded = (width + -width % 32) * (height + -height % 32)
+    if padded > max(2 * max_pixels, 1 << 20):
+        raise InputError(
+            f"{width} x {height} pixels, padded to multiples of 32, is more than twice the limit "
+            f"of {max_pixels} pixels (--max-pixels raises it)"
+        )
+
+
+def read_header(data: bytes, max_pixels: int | None = None) -> Header:
+    """Return the header; `data` may be the file's first bytes only."""
+    return _parse_head(_iterate(data), max_pixels)[0]
+
+
+def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
+    """Parse and check a whole .irc file.
+
+    Raises InputError where this is no .irc file, needs a newer version or has
+    more than `max_pixels` pixels (None: no limit), and DamagedError, naming chunk
+    and offset, where the bytes are not those of a complete file.
+    """
+    stream = _iterate(data)
+    header, head = _parse_head(stream, max_pixels)
+    rows, columns = header.grid
+    count = rows * columns
+    chunks: list[Chunk] = [head]
+    extras: dict[str, bytes] = {}
+    tiles: list[bytes] = []
+    index: tuple[tuple[int, int], ...] | None = None
+    for chunk, payload in _naming_tile(stream, tiles, count, columns):
+        where = f"chunk {chunk.type} at offset {chunk.offset}"
+        if chunk.type == "DATA":
+            if count > 1 and index is None:
+                raise DamagedError(f"{where}: the tile index is missing")
+            if index is not None and index[len(tiles)][0] != chunk.size:
+                raise DamagedError(f"{where}: its length is not that of the tile index")
+            tiles.append(payload)
+        elif chunk.type == "TILE":
+            if index is not None or count == 1:
+                raise DamagedError(f"{where}: an index that should not be there")
+            # A grid can ask for billions of tiles; nothing is made for them before
+            # the file has shown that it is long enough to hold them.
+            if len(payload) != _ENTRY.size * count:
+                raise DamagedError(f"{where}: {len(payload)} bytes for {count} tiles")
+            index = tuple(_ENTRY.iter_unpack(payload))
+        elif is_critical(chunk.type):
+            raise DamagedError(f"{where}: a critical chunk of unknown type or in a wrong place")
+        elif chunk.type in extras or tiles:
+            raise DamagedError(f"{where}: a second one, or one after the first tile")
+        elif len(extras) == MAX_ANCILLARY:
+            raise DamagedError(f"{where}: more than {MAX_ANCILLARY} ancillary chunks")
+        elif chunk.type != ALPHA and chunk.size > MAX_METADATA:
+            raise DamagedError(f"{where}: more than {MAX_METADATA} bytes")
+        else:
+            extras[chunk.type] = payload
+        chunks.append(chunk)
+        if len(tiles) == count and chunk.offset + chunk.size + CHUNK_OVERHEAD < len(data):
+            end = chunk.offset + chunk.size + CHUNK_OVERHEAD
+            raise DamagedError(f"{where}: {len(data) - end} bytes follow the end of the file at offset {end}")
+    if len(tiles) < count:
+        raise DamagedError(
+            f"chunk DATA at offset {len(data)}: the file is truncated ({len(tiles)} of {count} tiles present)"
+        )
+    checksums = tuple(c for _, c in index) if index is not None else (header.checksum,)
+    return File(header, tuple(tiles), extras, tuple(chunks), len(data), checksums)
+
+
+def _naming_tile(
+    stream: Iterator[tuple[Chunk, bytes]], tiles: list[bytes], count: int, columns: int
+) -> Iterator[tuple[Chunk, bytes]]:
+    """Pass chunks on; where one after the tile index is damaged, say which tile that is."""
+    indexed = False
+    while True:
+        try:
+            chunk, payload = next(stream)
+        except StopIteration:
+            return
+        except DamagedError as error:
+            if indexed and len(tiles) < count:
+                raise DamagedError(f"{tile_name(len(tiles), columns)}: {error}") from None
+            raise
+        yield chunk, payload
+        indexed |= chunk.type == "TILE"
+
+
+def describe(file: File) -> dict[str, object]:
+    """Return what ``irc info`` reports, ready for JSON."""
+    report: dict[str, object] = {"version": VERSION}
+    for spec in FIELDS:
+        report[spec.label] = spec.show(getattr(file.header, spec.name))
+    report["tiles"] = list(file.header.grid)
+    report["bytes"] = file.size
+    report["bpp"] = round(file.bpp, 6)
+    report["chunks"] = [dataclasses.asdict(chunk) for chunk in file.chunks]
+    return report
+
+
+def render(file: File) -> str:
+    """Return the report of ``irc info`` as text, one ``name  value`` a line."""
+    # Only where the value alone does not say what it is.
+    meanings = {spec.label: spec.meaning for spec in FIELDS if spec.name in _EXPLAINED}
+    lines = []
+    for name, value in describe(file).items():
+        if name == "chunks":
+            continue
+        if name == "bpp":
+            value = f"{value:.4f}"
+        elif name == "tiles":
+            value = "{} x {}".format(*file.header.grid)
+        note = f"  ({meanings[name]})" if name in meanings else ""
+        lines.append(f"{name:<12} {value}{note}")
+    for chunk in file.chunks:
+        lines.append(f"{'chunk':<12} {chunk.type}  offset {chunk.offset}  {chunk.size} bytes")
+    return "\n".join(lines)
+
+
+def markdown_table() -> str:
+    """Return the table of HEAD's fields for docs/format.md."""
+    lines = ["| offset | type | name | range | meaning |", "|---|---|---|---|---|"]
+    offset = 0
+    for spec in FIELDS:
+        span = "any" if spec.low is None else f"{spec.low}..{spec.high}"
+        lines.append(f"| {offset} | {spec.type_name} | {spec.name} | {span} | {spec.meaning} |")
+        offset += spec.size
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(markdown_table())

@@ -1,0 +1,249 @@
+"""The whole model: transform, quantisation at a quality, head, probability model."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch import Tensor
+
+from codec.network.head import MOST, Head, Lost
+from codec.network.transform import Analysis
+from entropy.config import BANDS, CHANNELS, Config
+from entropy.prior import Prior
+
+UNIT = 1 / 64  #: a pixel step in the network's units
+MIDDLE = 127.5  #: the pixel value that is zero there
+#: qualities, and how many times an error counts in rounding there, with a straight line between: a zero spoils contexts
+#: and offsets too, at high quality less
+CAUTION = (0.2, 0.6), (2.5, 1.6)
+
+
+class Latent(NamedTuple):
+    """What f makes of a picture at one quality; lists hold the four levels, coarse to fine."""
+
+    k: list[Tensor]  #: coefficients in steps, not rounded
+    coded: list[Tensor]  #: N,C,1,1: 1 where the band is coded, 0 where it is dropped
+    gain: list[Tensor]  #: N,C,1,1: 1 / step
+    deviation: list[Tensor]  #: 1,C,1,1
+
+
+class Forward(NamedTuple):
+    """Of a batch: reconstruction in pixels, bits an image, nats of what is lost, a pixel, MSE."""
+
+    x: Tensor | None
+    bits: Tensor
+    nll: Tensor
+    mse: Tensor
+
+
+class Codec(nn.Module):
+    """Invertible image codec (IRN, arXiv 2005.05650; MSINN-VRLIC, arXiv 2503.21284) with a gained fixed grid
+    (gained VAE, arXiv 2003.02012) and a band-wise hyperprior.
+
+        x --f--> bands --gain--> k = round(g y) --prior--> bits
+                   |               |
+                   v (dropped)     head -> d, m, s
+                                   |
+        x^ <-f^-1- (k + d + T s e) / g, m + T s e        (|d + T s e| < 1/2)
+    """
+
+    deviation: Tensor
+    log_gain_start: Tensor
+
+    def __init__(self, config: Config = Config(), prior: bool = True):
+        """prior: with the floating-point probability model, which coding has no need of."""
+        super().__init__()
+        self.config = config
+        self.draws_kept = True  #: whether a drawn latent also moves coded coefficients inside their bins
+        self.f = Analysis(config)
+        self.head = Head(config)
+        if prior:
+            self.prior = Prior(config)
+        n = config.prior[0]
+        self.side = nn.Sequential(
+            nn.Conv2d(CHANNELS + BANDS[0], n, 1),
+            nn.ReLU(),
+            nn.Conv2d(n, n, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(n, config.side, 3, padding=1),
+        )
+        self.side_log_gain = nn.Parameter(torch.full((config.knots, config.side), 0.0))
+        # at high rate the optimal step follows from the slope of D(R): step^2 = 10.4 / lambda (design)
+        lambdas = torch.logspace(math.log10(config.lambda_min), math.log10(config.lambda_max), config.knots)
+        log_gain = -0.5 * torch.log(10.4 / lambdas) - math.log(UNIT)
+        self.log_gain = nn.Parameter(log_gain[:, None].repeat(1, CHANNELS))
+        self.register_buffer("log_gain_start", self.log_gain.detach().clone())
+        self.register_buffer("deviation", torch.ones(CHANNELS))
+
+    # -- qualities ---------------------------------------------------------------------------
+    def interpolator(self, quality: Tensor):
+        """quality N in 0..1 -> a function that interpolates knots x C parameters to N x C."""
+        position = quality.clamp(0, 1) * (self.config.knots - 1)
+        index = position.floor().long().clamp(max=self.config.knots - 2)
+        share = (position - index)[:, None]
+        return lambda table: table[index] * (1 - share) + table[index + 1] * share
+
+    def lambda_at(self, quality: Tensor) -> Tensor:
+        low, high = math.log(self.config.lambda_min), math.log(self.config.lambda_max)
+        return torch.exp(low + (high - low) * quality)
+
+    # -- both directions -----------------------------------------------------------------------
+    def analyse(self, x: Tensor, quality: Tensor) -> Latent:
+        """Pixels N,3,H,W in 0..255 (sides multiples of 32) and quality N in 0..1 -> latent."""
+        at = self.interpolator(quality)
+        split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
+        start = at(self.log_gain_start) + torch.log(self.deviation)
+        gain, coded = split(torch.exp(at(self.log_gain))), split((start > math.log(self.config.drop)).float())
+        y = self.f((x - MIDDLE) * UNIT)
+        return Latent([a * g for a, g in zip(y, gain)], coded, gain, split(self.deviation[None]))
+
+    def lost(self, k: list[Tensor], latent: Latent, quality: Tensor, scales: bool = True) -> list[Lost]:
+        """What the head says of the lost information; k: rounded, zero where dropped. scales: its deviation, too."""
+        relative = [a / (g * d) for a, g, d in zip(k, latent.gain, latent.deviation)]
+        return self.head(k, relative, self.interpolator(quality), scales)
+
+    def restore(
+        self,
+        k: list[Tensor],
+        latent: Latent,
+        lost: list[Lost],
+        z: list[Tensor] | None = None,
+        noise: list[tuple[Tensor, ...]] | None = None,
+    ) -> list[Tensor]:
+        """Bands from rounded k and z (None: the most likely). A coded coefficient stays in its bin: encoding what was
+        drawn gives k again. noise: of the picture itself (codec/coding/grain.py), at the temperature of z."""
+        bands = []
+        for i, (a, o) in enumerate(zip(k, lost)):
+            offset, dropped = o.offset, o.mean
+            if z is not None:
+                mean, scale, floor = noise[i] if noise else (0.0, 1.0, o.mean.new_zeros(()))
+                dropped = dropped + mean + torch.hypot(scale * torch.exp(o.log_scale), floor) * z[i]
+                if self.draws_kept:
+                    offset = (offset + scale * self.bin_deviation(o, latent, i) * z[i]).clamp(-MOST, MOST)
+            bands.append(torch.where(latent.coded[i] > 0, (a + offset) / latent.gain[i], dropped * latent.deviation[i]))
+        return bands
+
+    @staticmethod
+    def bin_deviation(lost: Lost, latent: Latent, level: int) -> Tensor:
+        """Of coded coefficients around k + offset, in steps. exp(log_scale) counts in units that are deviations where
+        steps are coarse, and steps where they are fine."""
+        deviations = latent.deviation[level] * latent.gain[level]
+        return torch.exp(lost.log_scale) * deviations / (1 + deviations)
+
+    def synthesise(self, bands: list[Tensor]) -> Tensor:
+        """Bands -> pixels N,3,H,W, not clipped."""
+        return self.f.inverse(bands) / UNIT + MIDDLE
+
+    def reduce(self, bands: list[Tensor], scale: int) -> Tensor:
+        """The levels of bands that 1/scale needs -> pixels N,3,H/scale,W/scale, not clipped."""
+        return self.f.reduced(bands, scale) / UNIT + MIDDLE
+
+    def errors(self, k: list[Tensor], latent: Latent, lost: list[Lost]) -> list[tuple[Tensor, Tensor]]:
+        """Of each level how far every coefficient is from the most likely one, and the head's deviation of it: of coded
+        ones in steps, of dropped ones in channel deviations. The quotient is z, the Gaussian latent."""
+        return [
+            (
+                torch.where(c > 0, y - a - o.offset, y / g / d - o.mean),
+                torch.where(c > 0, self.bin_deviation(o, latent, i), torch.exp(o.log_scale)),
+            )
+            for i, (a, y, g, d, c, o) in enumerate(zip(k, *latent_columns(latent), lost))
+        ]
+
+    def side_latent(self, k: list[Tensor], quality: Tensor) -> Tensor:
+        """k (rounded) -> side latent at 1/32, not rounded."""
+        signs = torch.asinh(k[0])
+        pooled = [F.avg_pool2d(torch.asinh(a).abs(), 2**i) if i else torch.asinh(a).abs() for i, a in enumerate(k)]
+        out = self.side(torch.cat([signs, *pooled], 1)).float()
+        return out * torch.exp(self.interpolator(quality)(self.side_log_gain))[:, :, None, None]
+
+    def prior_inputs(self, quality: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """log2(deviation x gain) and the mean's gain, N,C,1,1 a level."""
+        at = self.interpolator(quality)
+        own = (at(self.log_gain) + torch.log(self.deviation)) / math.log(2)
+        mean = at(torch.exp(self.log_gain_start + torch.log(self.deviation)).clamp(max=6) + 0.2)
+        split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
+        return split(own), split(mean)
+
+    def worth(self, latent: Latent, quality: Tensor) -> list[Tensor]:
+        """Bits that a squared error of one step is worth in rounding, N,C,1,1 a level: lambda / 3 of its squared
+        pixels, counted with caution."""
+        (low, high), (first, last) = CAUTION
+        caution = first + (last - first) * ((quality - low) / (high - low)).clamp(0, 1)
+        per_pixel = (caution * self.lambda_at(quality))[:, None, None, None] / 3
+        return [per_pixel / (UNIT * g) ** 2 for g in latent.gain]
+
+    def forward(
+        self,
+        x: Tensor,
+        quality: Tensor,
+        hard: bool = False,
+        pixels: bool = True,
+        rate: bool = True,
+        distortion: bool = True,
+        caution: float = 0.0,
+    ) -> Forward:
+        """One pass with estimated bits; `hard`: true rounding in the rate too; `pixels`: distortion of the picture
+        (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted). Without `rate` or
+        `distortion` that part is 0, and its networks do not run. caution: if not 0, coefficients are rounded by cost,
+        an error counting so many times what it counts in the encoder."""
+        latent = self.analyse(x, quality)
+        soft = [a * c for a, c in zip(latent.k, latent.coded)]
+        nearest = [a + (a.round() - a).detach() for a in soft]
+        k = self.by_cost(soft, nearest, latent, quality, caution) if caution else nearest
+        zero = x.new_zeros(len(x))
+        bits = self.rate(soft, nearest, k, latent, quality, hard) if rate else zero
+        if not distortion:
+            return Forward(None, bits, zero, zero)
+        lost = self.lost(k, latent, quality)
+        area, nll = x.shape[2] * x.shape[3], zero
+        for error, deviation in self.errors(k, latent, lost):
+            scale = deviation.clamp(min=1e-3)
+            nll = nll + (0.5 * (error.detach() / scale) ** 2 + torch.log(scale)).sum((1, 2, 3)) / area
+        bands = self.restore(k, latent, lost)
+        if not pixels:
+            error = sum(((b - a / g) ** 2).sum((1, 2, 3)) for a, g, b in zip(latent.k, latent.gain, bands))
+            return Forward(None, bits, nll, error / (3 * area * UNIT**2))  # type: ignore[operator]
+        out = self.synthesise(bands)
+        return Forward(out, bits, nll, ((out - x) ** 2).mean((1, 2, 3)))
+
+    def by_cost(
+        self, soft: list[Tensor], nearest: list[Tensor], latent: Latent, quality: Tensor, caution: float
+    ) -> list[Tensor]:
+        """Coefficients rounded as the encoder does, with the gradient of the identity."""
+        with torch.no_grad():
+            side = self.side_latent(nearest, quality).round()
+            weight = [caution * w for w in self.worth(latent, quality)]
+            own, mean = self.prior_inputs(quality)
+            ks = self.prior.rounded(side, soft, weight, own, mean, latent.coded, self.interpolator(quality))
+        return [a + (k - a).detach() for a, k in zip(soft, ks)]
+
+    def rate(
+        self, soft: list[Tensor], nearest: list[Tensor], k: list[Tensor], latent: Latent, quality: Tensor, hard: bool
+    ) -> Tensor:
+        """Estimated bits an image: of k itself (`hard`), or of `soft` under uniform noise. The side latent is made
+        from the nearest integers, before anything is known of costs."""
+        side = self.side_latent(nearest, quality)
+        rounded = side + (side.round() - side).detach()
+        noisy = k if hard else [a + torch.rand_like(a) - 0.5 for a in soft]
+        side_noisy = rounded if hard else side + torch.rand_like(side) - 0.5
+        own, mean = self.prior_inputs(quality)
+        at = self.interpolator(quality)
+        return self.prior.side_bits(rounded, side_noisy, at) + self.prior(
+            rounded, k, noisy, own, mean, latent.coded, at
+        )
+
+    @torch.no_grad()
+    def start(self, x: Tensor) -> None:
+        """Set what is measured, not learned, from training crops N,3,H,W in 0..255."""
+        self.f.start((x - MIDDLE) * UNIT)
+        deviation = torch.cat([b.pow(2).mean((0, 2, 3)).sqrt() for b in self.f((x - MIDDLE) * UNIT)])
+        self.deviation.copy_(deviation.clamp(min=0.01))
+
+
+def latent_columns(latent: Latent):
+    """k, gain, deviation, coded of each level, for zip."""
+    return latent.k, latent.gain, latent.deviation, latent.coded

@@ -1,0 +1,165 @@
+"""Pictures of 16 bits a sample, which Pillow has no modes for beyond grey: read through it, written as PNG or PPM.
+
+Pillow decodes 16-bit colour to the high bytes only. Told that the bytes of a sample are in the other order, the same
+decoder gives the low ones; both together are the samples.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from codec.errors import InputError
+
+Samples = NDArray[np.uint16]
+_SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_COLOUR = {
+    f"{kind};16{order}": f"{kind};16{swapped}" for kind in ("RGB", "RGBA") for order, swapped in _SWAPPED.items()
+}
+REMEDY = "convert it to PNG or TIFF of 8 or 16 bits first"
+
+
+def _raw_modes(image: Image.Image) -> set[str]:
+    """The names by which Pillow's decoders know the layout of the samples in the file."""
+    arguments = (t[3] if isinstance(t[3], tuple) else (t[3],) for t in getattr(image, "tile", ()))
+    return {a for given in arguments for a in given[:1] if isinstance(a, str)}
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an opened, not yet loaded image has more than 8 bits a sample."""
+    if image.mode.startswith("I") or image.mode == "F" or any(";16" in raw for raw in _raw_modes(image)):
+        return True
+    if image.format == "TIFF":
+        return max(getattr(image, "tag_v2", {}).get(258, (8,))) > 8
+    return _ppm_largest(image) > 255
+
+
+def _ppm_largest(image: Image.Image) -> int:
+    """The largest sample of a PPM or PGM file; 0 for other formats."""
+    tile = next(iter(getattr(image, "tile", ())), None)
+    if tile is None or not tile[0].startswith("ppm") or not isinstance(tile[3], tuple):
+        return 0
+    return tile[3][-1] if isinstance(tile[3][-1], int) else 0
+
+
+def read(
+    image: Image.Image, reopen: Callable[[], Image.Image], upright: Callable[[Image.Image], Image.Image]
+) -> Samples:
+    """H,W[,C] uint16 of a deep image; InputError, with the remedy, for depths and layouts that are not taken.
+
+    `reopen` opens the same image once more, `upright` applies its orientation.
+    """
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    raw = _raw_modes(image)
+    if image.format == "PPM" and raw != {"I;16B"}:
+        return _read_ppm(image)
+    if set(tags.get(258, (16,))) == {16} and set(tags.get(339, (1,))) == {1}:
+        if image.mode.startswith("I;16") or raw == {"I;16B"}:
+            grey: Samples = np.asarray(upright(image)).astype(np.uint16)
+            white_is_zero = tags.get(262) == 0  # Pillow leaves that as it is
+            return np.invert(grey) if white_is_zero else grey
+        if raw == {"LA;16B"}:
+            four = np.asarray(upright(_as(reopen(), {"LA;16B": "RGBA"}))).astype(np.uint16)
+            return four[..., ::2] << np.uint16(8) | four[..., 1::2]
+        if len(raw) == 1 and raw <= _COLOUR.keys():
+            high = np.asarray(upright(image)).astype(np.uint16)
+            return high << np.uint16(8) | np.asarray(upright(_as(reopen(), _COLOUR))).astype(np.uint16)
+    layout = ", ".join(sorted(raw)) or image.mode
+    raise InputError(f"samples of this kind ({image.format}, {layout}) are not supported; {REMEDY}")
+
+
+def _as(image: Image.Image, modes: dict[str, str]) -> Image.Image:
+    """The opened image, its samples to be decoded as if they were laid out in another way."""
+    image.tile = [  # type: ignore[attr-defined]
+        t._replace(args=(modes[t[3][0]], *t[3][1:]) if isinstance(t[3], tuple) else modes[t[3]]) for t in image.tile
+    ]  # type: ignore[attr-defined]
+    return image
+
+
+def _read_ppm(image: Image.Image) -> Samples:
+    tile, stream = image.tile[0], image.fp  # type: ignore[attr-defined]
+    if tile[0] != "ppm" or _ppm_largest(image) != 65535 or image.mode != "RGB":
+        raise InputError(f"PPM with samples up to {_ppm_largest(image)} is not supported; {REMEDY}")
+    stream.seek(tile[2])
+    data = stream.read(6 * image.width * image.height)
+    if len(data) < 6 * image.width * image.height:
+        raise InputError("the image cannot be read: the file is truncated")
+    return np.frombuffer(data, ">u2").astype(np.uint16).reshape(image.height, image.width, 3)
+
+
+def cut_to_8(image: Image.Image, stream: BinaryIO) -> int:
+    """The bits a sample of an AVIF or JPEG 2000 file that Pillow decodes to 8 bits only; 0 where it does not.
+
+    Pillow does not say, so the file is asked: AVIF's `av1C` box, JPEG 2000's SIZ marker.
+    """
+    if image.format not in ("AVIF", "JPEG2000") or image.mode.startswith("I"):
+        return 0
+    place = stream.tell()
+    stream.seek(0)
+    head = stream.read(1 << 16)
+    stream.seek(place)
+    bits = 8
+    if image.format == "AVIF":
+        at = head.find(b"av1C")
+        if 0 <= at < len(head) - 7 and head[at + 6] & 0x40:
+            bits = 12 if head[at + 6] & 0x20 else 10
+    else:
+        at = head.find(b"\xff\x4f\xff\x51")
+        if 0 <= at < len(head) - 42:
+            components = int.from_bytes(head[at + 40 : at + 42], "big")
+            bits = max(((b & 0x7F) + 1 for b in head[at + 42 : at + 42 + 3 * components : 3]), default=8)
+    return bits if bits > 8 else 0
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def ppm(samples: Samples) -> bytes:
+    """A binary PGM (H,W) or PPM (H,W,3) file of 16 bits."""
+    height, width = samples.shape[:2]
+    return b"P%d %d %d 65535\n" % (5 if samples.ndim == 2 else 6, width, height) + samples.astype(">u2").tobytes()
+
+
+def png(samples: Samples, icc: bytes | None = None, exif: bytes | None = None, xmp: bytes | None = None) -> bytes:
+    """A PNG file of 16 bits: H,W grey, H,W,2 grey and alpha, H,W,3 RGB, H,W,4 RGBA."""
+    height, width = samples.shape[:2]
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    parts = [b"\x89PNG\r\n\x1a\n", _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))]
+    if icc:
+        parts.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
+    if exif:
+        parts.append(_chunk(b"eXIf", exif))
+    if xmp:
+        parts.append(_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
+    parts += [_chunk(b"IDAT", _packed(samples.reshape(height, width * channels), 2 * channels)), _chunk(b"IEND", b"")]
+    return b"".join(parts)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return b"".join((struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(kind + data))))
+
+
+def _packed(samples: Samples, unit: int) -> bytes:
+    """Rows through PNG's filter "average" (for photos within a few percent of choosing row by row) and zlib.
+
+    unit: bytes a pixel.
+    """
+    out, packer = [], zlib.compressobj(6)
+    above = np.zeros((1, 2 * samples.shape[1]), np.uint8)
+    for start in range(0, len(samples), 64):  # some rows at a time: the sums need more room than the samples
+        rows = samples[start : start + 64].astype(">u2").view(np.uint8)
+        mean = np.concatenate([above, rows[:-1]]).astype(np.uint16)
+        mean[:, unit:] += rows[:, :-unit]
+        filtered = np.full((len(rows), rows.shape[1] + 1), 3, np.uint8)
+        filtered[:, 1:] = rows - (mean >> 1).astype(np.uint8)
+        out.append(packer.compress(filtered.data))
+        above = rows[-1:]
+    return b"".join([*out, packer.flush()])
