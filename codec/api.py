@@ -284,8 +284,8 @@ def encode(
     the noise of the picture (codec/coding/grain.py; not with `stable`). extras: chunk types to payloads.
     stable: encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at
     temperature 0) at the same quality gives the same file; takes several times as long.
-    effort: 0 is one pass; 1..9 search for a better latent by gradient steps (codec/coding/latent_search.py), which takes
-    seconds to minutes a megapixel; not with bpp, size or psnr. A picture that was decoded from a file of this quality is
+    effort: 0 is one pass; 1..9 search for a better latent by gradient steps (coding/latent_search.py), which takes
+    seconds to minutes a megapixel; not with bpp, size or psnr. A picture decoded from a file of this quality is
     recognised, and keeps its latent at any effort.
     tile: side in pixels of tiles that are coded independently, a multiple of 32; 0: one tile, in memory as a whole;
     None: 0 up to 4 megapixels, 1024 beyond. progress: called with (work done, work in all), now and then.

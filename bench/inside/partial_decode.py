@@ -3,7 +3,7 @@
     python -m bench.inside.partial_decode photos --out parts.json
 
 A picture of 4096x3072 is put together from photos (as in bench.inside.scaling) and encoded in tiles of 0, 1024 and 512;
-it is decoded whole, in small and in part. Times are processor seconds of one call in process, by one thread: how much of
+it is decoded whole, in small and in part. Times are processor seconds of one call in process, how much of
 the work is left out, not how long one waits. Decoded in small, it is compared with a Lanczos reduction of the original.
 `--threads N` adds processor and wall seconds of the whole with N threads.
 """
