@@ -135,7 +135,8 @@ def test_training_learns(folder: Path, config: Path, tmp_path: Path) -> None:
 
 
 def test_the_same_run_twice(folder: Path, config: Path, tmp_path: Path) -> None:
-    a, b = (start(folder, tmp_path / name, config=config) for name in "ab")
+    a = start(folder, tmp_path / "a", config=config)
+    b = start(folder, tmp_path / "b", "--valid", str(folder / "deeper"), config=config)  # which only looks
     assert same(a["model"], b["model"]) and same(a["average"], b["average"])
     c = start(folder, tmp_path / "c", "--set", "seed=1", config=config)
     assert not same(a["model"], c["model"])

@@ -57,6 +57,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move all parameters that have a gradient, by the learning rates of their groups."""
         for group in self.param_groups:
             moving = {p: p.grad for p in group["params"] if p.grad is not None}
             if moving and not group["muon"]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import dataclasses
 import json
 import math
@@ -120,7 +121,7 @@ class Run:
         torch.manual_seed(settings.seed)
         self.process, self.crops, self.settings, self.config, self.out = process, crops, settings, config, out
         self.path = out / "checkpoint.pt"
-        self.model = self._model()
+        self.model = Codec(config).to(process.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(not settings.only or name.startswith(settings.only))
         learning = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
@@ -138,9 +139,6 @@ class Run:
         self.step, self.earlier = 0, 0.0  # steps; minutes before this process began
         self.seen: list[Tensor] = []  # loss, likelihood, gradient norm of each step since the last report
         self.began = self.reported = time.monotonic()  # the latter without evaluations: crops a second are of steps
-
-    def _model(self) -> Codec:
-        return Codec(self.config).to(self.process.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     # -- set-up --------------------------------------------------------------------------------
     def begin(self, start: Sequence[Path]) -> None:
@@ -274,7 +272,7 @@ class Run:
         if not held_out or self.process.rank:
             return
         began = time.monotonic()
-        model = self._model()
+        model = copy.deepcopy(self.model)  # a fresh one would draw from the generator of the run's noise
         model.load_state_dict(self.average)
         model.f.couplings = self.model.f.couplings
         rows = evaluate(model, held_out, caution=self.settings.caution)
@@ -283,6 +281,7 @@ class Run:
         self.reported += time.monotonic() - began
 
     def log(self, row: dict[str, Any]) -> None:
+        """A line of log.jsonl, which the first process alone writes."""
         if self.process.rank == 0:
             with (self.out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
