@@ -1,0 +1,1 @@
+"""Invertible rescaling: photos to small pictures that remember, and back."""

@@ -1,0 +1,148 @@
+"""The invertible network of rescaling: a photo <-> a small picture and the detail that it lost.
+
+    >>> import torch
+    >>> f = Rescaler(Shape(scale=2, width=(8,), pairs=(1,)))
+    >>> x = torch.rand(1, 3, 16, 12)
+    >>> small, detail = f.forward(x)
+    >>> [tuple(d.shape[1:]) for d in (small, *detail)]
+    [(3, 8, 6), (9, 8, 6)]
+    >>> bool((f.inverse(small, detail) - x).abs().max() < 1e-5)
+    True
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LOW, DETAIL = 3, 9  #: channels of the small picture, and of the detail of one halving
+SCALES = (2, 4)
+LARGEST_COUNT = 1024  #: of a shape's counts: bounds what is allocated before a file is believed
+SLOPE = 0.2  #: of the leaky rectifiers, below zero
+DETAIL_UNIT = 4.0  #: details are some four times smaller than low bands: networks see them times this
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a weights file says of its network. One entry a halving, finest first; widths in channels."""
+
+    scale: int = 2  #: of the reduction, a side
+    width: tuple[int, ...] = (48,)  #: channels of each predictor
+    pairs: tuple[int, ...] = (4,)  #: pairs of couplings
+    depth: int = 1  #: residual convolutions of each predictor
+
+    def __post_init__(self) -> None:
+        """ValueError unless a network can be made of it: weights files are not trusted."""
+        count = {2: 1, 4: 2}.get(self.scale)
+        if count is None:
+            raise ValueError(f"a rescaling network's scale is 2 or 4, not {str(self.scale)[:40]}")
+        for name, values in (("width", self.width), ("pairs", self.pairs), ("depth", (self.depth,) * count)):
+            if len(values) != count or not all(type(n) is int and 1 <= n <= LARGEST_COUNT for n in values):
+                raise ValueError(f"{name} of a rescaling network cannot be {str(values)[:40]}")
+
+    @classmethod
+    def of(cls, given: dict[str, object]) -> Shape:
+        """From what JSON gives; ValueError or TypeError where that is no shape."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in known})  # type: ignore[arg-type]  # __post_init__ looks at the values
+
+
+def haar(x: Tensor) -> tuple[Tensor, Tensor]:
+    """One level of the Haar wavelet: N,3,H,W (even) -> low band N,3,H/2,W/2, which is the mean of each 2x2 cell, and
+    detail N,9,H/2,W/2: horizontal, vertical, diagonal, of 3 channels each."""
+    a, b, c, d = x[..., ::2, ::2], x[..., ::2, 1::2], x[..., 1::2, ::2], x[..., 1::2, 1::2]
+    return (a + b + c + d) / 4, torch.cat(((a - b + c - d) / 4, (a + b - c - d) / 4, (a - b - c + d) / 4), 1)
+
+
+def unhaar(low: Tensor, detail: Tensor) -> Tensor:
+    """The inverse of `haar`."""
+    h, v, d = detail.chunk(3, 1)
+    even = torch.stack((low + h + v + d, low - h + v - d), -1).flatten(-2)
+    odd = torch.stack((low + h - v - d, low - h - v + d), -1).flatten(-2)
+    return torch.stack((even, odd), -2).flatten(-3, -2)
+
+
+class Predictor(nn.Module):
+    """conv3x3, `depth` residual conv3x3, conv3x3, leaky rectifiers between; zero at the start."""
+
+    def __init__(self, channels_in: int, channels_out: int, width: int, depth: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels_in, width, 3, padding=1)
+        self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
+        self.last = nn.Conv2d(width, channels_out, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]  # a convolution with bias has one
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.leaky_relu(self.first(x), SLOPE)
+        for layer in self.body:
+            x = x + F.leaky_relu(layer(x), SLOPE)
+        return self.last(x).float()
+
+
+class Halving(nn.Module):
+    """Haar, then pairs of additive couplings: low += f(detail), detail += g(low) (NICE, arXiv 1410.8516, section 3.2)."""
+
+    def __init__(self, width: int, pairs: int, depth: int):
+        super().__init__()
+        self.f = nn.ModuleList(Predictor(DETAIL, LOW, width, depth) for _ in range(pairs))
+        self.g = nn.ModuleList(Predictor(LOW, DETAIL, width, depth) for _ in range(pairs))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        low, detail = haar(x)
+        for f, g in zip(self.f, self.g, strict=True):
+            low = low + f(detail * DETAIL_UNIT) / DETAIL_UNIT
+            detail = detail + g(low) / DETAIL_UNIT
+        return low, detail
+
+    def inverse(self, low: Tensor, detail: Tensor) -> Tensor:
+        for f, g in zip(reversed(self.f), reversed(self.g), strict=True):
+            detail = detail - g(low) / DETAIL_UNIT
+            low = low - f(detail * DETAIL_UNIT) / DETAIL_UNIT
+        return unhaar(low, detail)
+
+
+class Rescaler(nn.Module):
+    """Invertible rescaling (IRN, arXiv 2005.05650, section 3.2), with additive couplings only.
+
+        x --Haar--> low, detail --couplings--> y, z          (x4: y once more, with a z of its own)
+                                               |
+                                     round(255 y) is the small picture; z is dropped
+        x^ <--the same backwards-- y, T e,     e ~ N(0, deviation^2)
+
+    x: photo, N,3,H,W in 0..1, sides multiples of the scale; y: N,3,H/s,W/s, near the bicubic reduction of x;
+    z: what the small picture cannot tell, N,9,... a halving, finest first, with mean 0 where training went well;
+    T: temperature, 0 for the most likely photo; deviation: of z by channel, measured on training photos.
+    """
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.shape = shape
+        self.halvings = nn.ModuleList(Halving(w, p, shape.depth) for w, p in zip(shape.width, shape.pairs, strict=True))
+        self.register_buffer("deviation", torch.zeros(len(shape.width), DETAIL))
+
+    @property
+    def reach(self) -> int:
+        """Pixels of the photo, a multiple of the scale, beyond which nothing depends on a pixel, in either direction."""
+        layers = self.shape.depth + 2
+        return self.shape.scale * sum(2 * pairs * layers for pairs in self.shape.pairs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Photo -> small picture, not rounded, and the details."""
+        details = []
+        for halving in self.halvings:
+            x, detail = halving(x)
+            details.append(detail)
+        return x, details
+
+    def inverse(self, small: Tensor, details: Sequence[Tensor] | None = None) -> Tensor:
+        """Small picture and details (None: the most likely ones, which are zero) -> photo."""
+        for i, halving in reversed(list(enumerate(self.halvings))):
+            detail = details[i] if details is not None else small.new_zeros(len(small), DETAIL, *small.shape[2:])
+            small = halving.inverse(small, detail)  # type: ignore[operator]  # ModuleList hides the class
+        return small
