@@ -22,9 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import codec
 from codec.network import weights
 from codec.network.model import Codec
-from codec.training import checkpoint, export, grow, photos, train
+from codec.training import checkpoint, export, grow, photos, run, train
 from codec.training.evaluate import evaluate
-from codec.training.settings import Settings, pick
+from codec.training.settings import Settings, given_settings, pick
 from entropy.config import Config
 
 STEPS = 8
@@ -169,7 +169,7 @@ def test_resume_is_exact(
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "average_into", after_calls(steps, train.average_into, stop))
+        patch.setattr(run, "average_into", after_calls(steps, run.average_into, stop))
         half = start(folder, tmp_path / "parts", config=config)
     assert half["step"] == steps
     resumed = start(folder, tmp_path / "parts", "--resume")
@@ -192,11 +192,11 @@ def test_interrupted_in_the_middle_of_a_step(
 
     with monkeypatch.context() as patch:
         if where == "batch":  # the first 4 calls measure the photos
-            patch.setattr(train.Crops, "batch", after_calls(4 + 4, train.Crops.batch, interrupt))
+            patch.setattr(photos.Crops, "batch", after_calls(4 + 4, photos.Crops.batch, interrupt))
         elif where == "clip":
             patch.setattr(torch.nn.utils, "clip_grad_norm_", after_calls(4, torch.nn.utils.clip_grad_norm_, interrupt))
         else:
-            patch.setattr(train.Muon, "step", after_calls(4, train.Muon.step, interrupt))
+            patch.setattr(run.Muon, "step", after_calls(4, run.Muon.step, interrupt))
         half = start(folder, tmp_path / "parts", config=config)
     assert half["step"] < STEPS
     resumed = start(folder, tmp_path / "parts", "--resume")
@@ -232,7 +232,7 @@ def test_a_setting_that_cannot_be(folder: Path, tmp_path: Path, item: str) -> No
 
 @pytest.mark.parametrize("path", sorted((Path(train.__file__).parents[2] / "docs" / "settings").glob("*.json")))
 def test_settings_of_the_shipped_weights_are_settings(path: Path) -> None:
-    settings, model = train.given_settings(path, ["seed=7"], None)
+    settings, model = given_settings(path, ["seed=7"], None, (Settings, Config))
     given = json.loads(path.read_text())
     assert settings.seed == 7 and settings.learning_rate == given["settings"]["learning_rate"]
     assert model.prior == tuple(given["model"]["prior"])
@@ -285,15 +285,16 @@ class NothingReadBack(TorchDispatchMode):
 
 def test_a_step_reads_nothing_back(tmp_path: Path) -> None:
     settings = Settings(size=32, crops=2, hard_from=0.5, couplings_from=0.5, caution=1.0, max_steps=10)
-    process = train.Process(torch.device("cpu"), 0, 1)
-    run = train.Run(process, photos.Crops([noise_photo(64, 48)], settings, process.device, 0), settings, TINY, tmp_path)
-    run.begin(())
+    process = run.Process(torch.device("cpu"), 0, 1)
+    crops = photos.Crops([noise_photo(64, 48)], settings, process.device, 0)
+    one = train.CodecRun(process, crops, settings, TINY, tmp_path)
+    one.begin(())
     with pytest.raises(AssertionError, match="_local_scalar_dense"), NothingReadBack():
-        run.model.deviation.sum().item()
+        one.model.deviation.sum().item()
     with NothingReadBack():
-        run.advance(0.2)
-        run.advance(0.8)
-    assert len(run.seen) == 2
+        one.advance(0.2)
+        one.advance(0.8)
+    assert len(one.seen) == 2
 
 
 def test_a_checkpoint_of_another_version(folder: Path, config: Path, tmp_path: Path) -> None:
@@ -358,7 +359,7 @@ def test_average_leaves_integers_alone() -> None:
             self.register_buffer("order", torch.tensor([int(value)]))
 
     average = {k: v.clone() for k, v in Model(0.0).state_dict().items()}
-    train.average_into(average, Model(8.0), 0.75)  # type: ignore[arg-type]
+    run.average_into(average, Model(8.0), 0.75)  # type: ignore[arg-type]
     assert average["weight"].item() == 2 and average["order"].item() == 8
 
 
@@ -366,20 +367,20 @@ def test_average_leaves_integers_alone() -> None:
 THREE_RUNS = """
 import signal, sys
 from torch import distributed
-from codec.training import train
+from codec.training import run, train
 photos, folder, config = sys.argv[1:]
 distributed.init_process_group("gloo")
 distributed.init_process_group = lambda *_: None  # one group serves all three
 distributed.destroy_process_group = distributed.barrier
 given = ["--config", config, "--set", "max_steps=4"]
-average_into, steps = train.average_into, []
+average_into, steps = run.average_into, []
 def stop(*state):
     average_into(*state)
     steps.append(1)
     if len(steps) == 2:
         signal.raise_signal(signal.SIGINT)
 train.main([photos, "--out", folder + "/whole", *given])
-train.average_into = stop
+run.average_into = stop
 train.main([photos, "--out", folder + "/parts", *given])
 assert len(steps) == 2
 train.main([photos, "--out", folder + "/parts", "--resume"])

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor
 
 from codec import atomic
-from codec.training.settings import Settings, TrainingError
+from codec.training.settings import RunSettings, TrainingError
 
 #: what packing tries in turn until it fits: JPEG quality (None: files as they are) and the share of the sides kept
 LADDER = (
@@ -117,7 +117,7 @@ class Crops:
     Nothing of a batch is read back from the device, so a GPU never waits for Python. The state is the generator's.
     """
 
-    def __init__(self, images: list[np.ndarray], settings: Settings, device: torch.device, seed: int):
+    def __init__(self, images: list[np.ndarray], settings: RunSettings, device: torch.device, seed: int):
         """images: H,W,3 uint8; TrainingError where none has sides of at least the crops' size."""
         images = [i for i in images if min(i.shape[:2]) >= settings.size]
         if not images:
@@ -129,7 +129,7 @@ class Crops:
         self.end = (self.height * self.width).cumsum(0)  # of each photo, in `pixels`
 
     def batch(self, count: int) -> tuple[Tensor, Tensor]:
-        """Pixels N,3,S,S in 0..255 and qualities N in 0..1, both float32."""
+        """Pixels N,3,S,S in 0..255, and two uniform numbers 0..1 of each crop (2,N) for whatever else is drawn."""
         settings, size = self.settings, self.settings.size
         device = self.pixels.device
         u = torch.rand(9, count, generator=self.generator, device=device, dtype=torch.float64)
@@ -151,7 +151,7 @@ class Crops:
         flipped, transposed = u[5] < 0.5, u[6] < 0.5
         x = torch.where(flipped[:, None, None, None], x.flip(3), x)
         x = torch.where(transposed[:, None, None, None], x.mT, x)
-        return x, torch.where(u[7] < settings.band_share, 0.7 * u[8], u[8]).float()
+        return x, u[7:].float()
 
 
 def main(argv: list[str] | None = None) -> int:

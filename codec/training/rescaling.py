@@ -1,10 +1,10 @@
 """Train a rescaling network (codec/rescale/network.py).
 
-    python -m codec.training.rescaling PHOTOS... --valid FOLDER --set scale=2 minutes=60 --out run
+    python -m codec.training.rescaling PHOTOS... --valid FOLDER --config docs/settings/rescaling-2.json --out run
     python -m codec.training.rescaling PHOTOS... --out run --resume      # goes on exactly where it stood
 
-Writes run/checkpoint.pt, run/log.jsonl and run/config.json, as codec/training/train.py does. `python -m codec.training.export`
-makes weights of a checkpoint.
+Writes run/checkpoint.pt, run/log.jsonl and run/config.json, as codec/training/train.py does.
+`python -m codec.training.export` makes weights of the first.
 """
 
 from __future__ import annotations
@@ -12,32 +12,37 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from codec.rescale.network import Rescaler, Shape
-from codec.training.settings import setting
+from codec.training import checkpoint
+from codec.training.run import Asked, Run, command, train
+from codec.training.settings import RunSettings, TrainingError, pick, setting
 
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  #: of BT.601, as MATLAB's rgb2ycbcr has it: 219 levels
+MEASURED = 32  #: batches on which the deviation of z is measured
+LARGEST_SIDE = 256  #: of the part of a held-out photo that an evaluation takes
 
 
 @dataclass(frozen=True)
-class RescalingSettings:
-    """What the loss of a rescaling network weighs."""
+class RescalingSettings(RunSettings):
+    """What a run of rescaling depends on, apart from its photos and the network's shape."""
 
     colour: float = setting(1.0, "The error over red, green and blue has this weight beside that of luma.")
     guidance: float = setting(
-        300.0, "The squared error of the small picture against the bicubic reduction has this weight."
+        300.0, "The squared error of the small picture against the bicubic reduction (of full scale) has this weight."
     )
-    floor: float = setting(1e-5, "Errors are counted by their logarithm above about this (of full scale squared).")
+    floor: float = setting(1e-5, "The errors of a photo count by their logarithm, to which this is added before.")
 
 
-class Losses(NamedTuple):
-    """Of each picture of a batch, N each: mean squared errors of full scale."""
+class Errors(NamedTuple):
+    """Of each photo of a batch, N each: mean squared errors of full scale."""
 
     luma: Tensor
     colour: Tensor
@@ -59,16 +64,112 @@ def stored(small: Tensor) -> Tensor:
     return small + ((small.clamp(0, 1) * 255).round() / 255 - small).detach()
 
 
-def losses(network: Rescaler, x: Tensor) -> Losses:
+def _square(difference: Tensor) -> Tensor:
+    return difference.float().square().mean((1, 2, 3))
+
+
+def errors(network: Rescaler, x: Tensor) -> Errors:
     """Photos N,3,H,W in 0..1 down and up again, z dropped."""
     small, _ = network(x)
     back = network.inverse(stored(small))
-    square = lambda d: d.square().mean((1, 2, 3))  # noqa: E731
-    return Losses(square(luma(back - x)), square(back - x), square(small - bicubic(x, network.shape.scale)))
+    return Errors(_square(luma(back - x)), _square(back - x), _square(small - bicubic(x, network.shape.scale)))
 
 
-def objective(found: Losses, settings: RescalingSettings) -> Tensor:
-    """PSNRs are logarithms of errors, and their mean over pictures is the figure; the small picture's error counts as it is,
-    so that no picture pays for another with a small one that looks wrong."""
+def objective(found: Errors, settings: RescalingSettings) -> Tensor:
+    """The mean over photos of log errors, which is what a mean of PSNRs is, and the small pictures' error as it is: where a
+    small picture looks wrong, nothing that another photo gains makes up for it."""
     logs = torch.log(found.luma + settings.floor) + settings.colour * torch.log(found.colour + settings.floor)
     return (logs + settings.guidance * found.small).mean()
+
+
+def grown(state: dict[str, Tensor], network: Rescaler) -> dict[str, Tensor]:
+    """The state of `network` that computes what `state`, of narrower predictors, does (Net2Net, arXiv 1511.05641).
+
+    New channels start as half of what they were drawn, and nothing that was there before listens to them yet. ValueError where a
+    tensor is missing or became smaller.
+    """
+    out = network.state_dict()
+    for name, fresh in out.items():
+        given = state.get(name)
+        if given is None or any(a > b for a, b in zip(given.shape, fresh.shape, strict=True)):
+            raise ValueError(f"{name} is not in the smaller network")
+        if given.shape != fresh.shape:
+            fresh = fresh / 2 if name.endswith("weight") and ".last." not in name else torch.zeros_like(fresh)
+            if fresh.ndim == 4:
+                fresh[: len(given), given.shape[1] :] = 0
+            fresh[tuple(slice(n) for n in given.shape)] = given
+        out[name] = fresh if given.shape != out[name].shape else given.clone()
+    return out
+
+
+class RescalingRun(Run):
+    """A run of a rescaling network."""
+
+    columns = ("luma", "colour", "small")
+    settings: RescalingSettings
+    config: Shape
+    model: Rescaler
+
+    def fresh(self) -> Rescaler:
+        return Rescaler(self.config)
+
+    def first(self, start: Sequence[Path]) -> None:
+        for path in start[:1]:
+            given = checkpoint.read(path, self.process.device)
+            try:
+                self.model.load_state_dict(grown(given["average"], self.model))
+            except (KeyError, ValueError) as error:
+                raise TrainingError(f"{path}: not weights of this network or a narrower one ({error})") from error
+
+    def loss(self, done: float) -> tuple[Tensor, list[Tensor]]:
+        x = self.crops.batch(self.settings.crops)[0] / 255
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
+            found = errors(self.model, x)
+        loss = objective(found, self.settings)
+        return loss, [loss, *(decibels(e.detach()).mean() for e in found)]
+
+    @torch.no_grad()
+    def evaluation(self, model: nn.Module, held_out: list[np.ndarray]) -> tuple[str, Any]:
+        if not isinstance(model, Rescaler):
+            raise TypeError(f"not a rescaling network: {type(model).__name__}")
+        rows = []
+        for image in held_out:
+            side = [min(n, LARGEST_SIDE) // model.shape.scale * model.shape.scale for n in image.shape[:2]]
+            x = torch.tensor(image[: side[0], : side[1]], device=self.process.device).permute(2, 0, 1)[None] / 255
+            rows.append([float(decibels(e)) for e in errors(model, x)])
+        means = dict(zip(self.columns, np.mean(rows, 0).tolist(), strict=True))
+        return "  ".join(f"{name} {value:.2f} dB" for name, value in means.items()), means
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """How far z strays from zero, by channel, on training photos: what a drawing decoder draws."""
+        network, seen = self.fresh().to(self.process.device), []
+        network.load_state_dict(self.average)
+        for _ in range(MEASURED):
+            _, details = network(self.crops.batch(self.settings.crops)[0] / 255)
+            seen.append(torch.stack([z.square().mean((0, 2, 3)) for z in details]))
+        self.average["deviation"].copy_(torch.stack(seen).mean(0).sqrt())
+
+
+def decibels(square: Tensor) -> Tensor:
+    """PSNR of mean squared errors of full scale."""
+    return -10 / math.log(10) * torch.log(square.clamp(min=1e-12))
+
+
+def shape_of(given: dict[str, Any]) -> Shape:
+    """The shape that a checkpoint names; ValueError, TypeError or TrainingError where it names none."""
+    return Shape(**pick(Shape, given))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+
+    def run(asked: Asked, settings: RescalingSettings, shape: Shape) -> None:
+        train(RescalingRun, asked, settings, shape)
+
+    kinds = RescalingSettings, Shape
+    return command(argv, "codec.training.rescaling", "Train a rescaling network on photos.", kinds, run)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
