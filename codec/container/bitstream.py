@@ -28,6 +28,8 @@ MAGIC = b"\x9cIRC\r\n\x1a\n"
 VERSION = 1
 DEFAULT_MAX_PIXELS = 100_000_000
 CHUNK_OVERHEAD = 12  # type, length and CRC
+QUALITY_UNIT = 256  # a file counts its quality in 1/256
+QUALITY_STEPS = 100 * QUALITY_UNIT  # the highest quality in these units
 DEEP_MODES = (2, 3)  # of 16 bits a sample
 MAX_ANCILLARY = 64  # chunks; a hostile file could hold millions of empty ones
 MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
@@ -111,6 +113,11 @@ def _field(
     return field(default=default, metadata={"spec": spec})
 
 
+def in_steps(quality: float) -> int:
+    """A quality of 0..100 in the header's units, the nearest one."""
+    return round(quality * QUALITY_UNIT)
+
+
 @dataclass(frozen=True)
 class Header:
     """The HEAD chunk: everything about a picture except its coded latents.
@@ -129,7 +136,15 @@ class Header:
         default=1,
         names=("grey", "RGB", "grey, 16 bits", "RGB, 16 bits"),
     )
-    quality_code: int = _field("H", 0, 25600, "quality in units of 1/256", default=75 * 256, label="quality", scale=256)
+    quality_code: int = _field(
+        "H",
+        0,
+        QUALITY_STEPS,
+        "quality in units of 1/256",
+        default=75 * QUALITY_UNIT,
+        label="quality",
+        scale=QUALITY_UNIT,
+    )
     temperature_code: int = _field(
         "B", 0, 128, "sampling temperature in units of 1/64", default=0, label="temperature", scale=64
     )
@@ -165,14 +180,12 @@ class Header:
         >>> Header.of(768, 512, 33.3).quality
         33.30078125
         """
-        return cls(
-            width, height, mode, round(quality * 256), round(temperature * 64), seed, tile_size, weights, checksum
-        )
+        return cls(width, height, mode, in_steps(quality), round(temperature * 64), seed, tile_size, weights, checksum)
 
     @property
     def quality(self) -> float:
         """Quality, 0 to 100."""
-        return self.quality_code / 256
+        return self.quality_code / QUALITY_UNIT
 
     @property
     def temperature(self) -> float:

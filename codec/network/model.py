@@ -94,12 +94,21 @@ class Codec(nn.Module):
     # -- both directions -----------------------------------------------------------------------
     def analyse(self, x: Tensor, quality: Tensor) -> Latent:
         """Pixels N,3,H,W in 0..255 (sides multiples of 32) and quality N in 0..1 -> latent."""
+        return self.scaled(self.bands(x), quality)
+
+    def bands(self, x: Tensor) -> list[Tensor]:
+        """Pixels N,3,H,W in 0..255 (sides multiples of 32) -> bands, N,C,h,w a level."""
+        return self.f((x - MIDDLE) * UNIT)
+
+    def scaled(self, bands: list[Tensor], quality: Tensor, coded: Tensor | None = None) -> Latent:
+        """Bands in steps of a quality, N in 0..1; coded: N,C, 1 where a channel is (None: as training decides it)."""
         at = self.interpolator(quality)
         split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
-        start = at(self.log_gain_start) + torch.log(self.deviation)
-        gain, coded = split(torch.exp(at(self.log_gain))), split((start > math.log(self.config.drop)).float())
-        y = self.f((x - MIDDLE) * UNIT)
-        return Latent([a * g for a, g in zip(y, gain)], coded, gain, split(self.deviation[None]))
+        if coded is None:
+            start = at(self.log_gain_start) + torch.log(self.deviation)
+            coded = (start > math.log(self.config.drop)).float()
+        gain = split(torch.exp(at(self.log_gain)))
+        return Latent([a * g for a, g in zip(bands, gain)], split(coded), gain, split(self.deviation[None]))
 
     def lost(self, k: list[Tensor], latent: Latent, quality: Tensor, scales: bool = True) -> list[Lost]:
         """What the head says of the lost information; k: rounded, zero where dropped. scales: its deviation, too."""
@@ -112,15 +121,15 @@ class Codec(nn.Module):
         latent: Latent,
         lost: list[Lost],
         z: list[Tensor] | None = None,
-        noise: list[tuple[Tensor, ...]] | None = None,
+        grain: list[tuple[Tensor, ...]] | None = None,
     ) -> list[Tensor]:
         """Bands from rounded k and z (None: the most likely). A coded coefficient stays in its bin: encoding what was
-        drawn gives k again. noise: of the picture itself (codec/coding/grain.py), at the temperature of z."""
+        drawn gives k again. grain: of the picture itself (codec/coding/grain.py), at the temperature of z."""
         bands = []
         for i, (a, o) in enumerate(zip(k, lost)):
             offset, dropped = o.offset, o.mean
             if z is not None:
-                mean, scale, floor = noise[i] if noise else (0.0, 1.0, o.mean.new_zeros(()))
+                mean, scale, floor = grain[i] if grain else (0.0, 1.0, o.mean.new_zeros(()))
                 dropped = dropped + mean + torch.hypot(scale * torch.exp(o.log_scale), floor) * z[i]
                 if self.draws_kept:
                     offset = (offset + scale * self.bin_deviation(o, latent, i) * z[i]).clamp(-MOST, MOST)
@@ -240,7 +249,7 @@ class Codec(nn.Module):
     def start(self, x: Tensor) -> None:
         """Set what is measured, not learned, from training crops N,3,H,W in 0..255."""
         self.f.start((x - MIDDLE) * UNIT)
-        deviation = torch.cat([b.pow(2).mean((0, 2, 3)).sqrt() for b in self.f((x - MIDDLE) * UNIT)])
+        deviation = torch.cat([b.pow(2).mean((0, 2, 3)).sqrt() for b in self.bands(x)])
         self.deviation.copy_(deviation.clamp(min=0.01))
 
 
