@@ -32,13 +32,13 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
-import torch  # noqa: E402
 from PIL import Image, ImageCms  # noqa: E402
 from roundtrip import noise_photo  # noqa: E402
 
 from codec import api  # noqa: E402
 from codec.container import bitstream  # noqa: E402
 from codec.errors import EXIT_CODES  # noqa: E402
+from codec.network.session import open_session  # noqa: E402
 from codec.pictures import formats, image_files, sixteen_bits  # noqa: E402
 from codec.tool import cli  # noqa: E402
 
@@ -563,7 +563,7 @@ def main(arguments: list[str] | None = None) -> int:
     a = parser.parse_args(arguments)
     a.folder.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")  # of Pillow, on damaged EXIF data
-    api._session(None, torch.device("cpu"))  # before the forks: weights are read once
+    open_session()  # before the forks: weights are read once
     tool, count = Tool(), 0
     for name, make, expected in pictures():
         if a.few and not name.startswith(FEW):

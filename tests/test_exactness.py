@@ -21,7 +21,9 @@ from roundtrip import noise_photo, tiny_model
 
 import codec
 from codec import api
+from codec.coding.tiles import Reader
 from codec.container import bitstream
+from codec.network.session import open_session
 from codec.pictures import formats
 from entropy.config import BANDS, PHASES
 
@@ -48,7 +50,9 @@ ALPHA = {
 SCRIPT = """
 import sys, hashlib, pathlib, torch
 from codec import api
+from codec.coding.tiles import Reader
 from codec.container import bitstream
+from codec.network.session import open_session
 def digest(latent):
     return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in (latent.side, *latent.k))).hexdigest()
 print(torch.backends.cpu.get_cpu_capability())
@@ -59,9 +63,9 @@ for threads in (1, 2, 4, 16):
         with torch.backends.mkldnn.flags(enabled=onednn):
             for name in sys.argv[1:]:
                 data = pathlib.Path(name).read_bytes()
-                latent = api.latent(data)
+                latent = Reader.of(data).latent()
                 file = bitstream.read(data)
-                again = api._session(file.header.weights, torch.device("cpu")).prior.encode(latent, file.header.quality_code)[0]
+                again = open_session(file.header.weights).prior.encode(latent, file.header.quality_code)[0]
                 print(threads, onednn, pathlib.Path(name).name, digest(latent), again == file.tiles[0])
 """
 ORDER = ["DEFAULT", "AVX2", "AVX512"]
@@ -77,7 +81,7 @@ WAYS = [
 
 def digest(data: bytes) -> str:
     """SHA-256 of the latent: side latent, then levels coarse to fine, little-endian int32."""
-    latent = api.latent(data)
+    latent = Reader.of(data).latent()
     return hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in (latent.side, *latent.k))).hexdigest()
 
 
@@ -101,7 +105,7 @@ def test_golden_files_are_all_there() -> None:
 def test_golden(name: str, golden_weights: None) -> None:
     data = (DATA / name).read_bytes()
     assert digest(data) == GOLDEN[name]
-    assert api.latent(data).k[0].any()
+    assert Reader.of(data).latent().k[0].any()
     assert alpha_digest(data) == ALPHA.get(name)
     api.verify(data)
 
@@ -156,10 +160,8 @@ def test_any_processor(way: dict[str, str], shipped_file: Path) -> None:
 @torch.no_grad()
 def test_a_tile_alone_and_in_a_batch(golden_weights: None) -> None:
     """Every network of the integer model gives a picture the same integers by itself and among others."""
-    session = api._session(
-        api.bitstream.read_header((DATA / "golden-60.irc").read_bytes()).weights, torch.device("cpu")
-    )
-    for prior in (session.prior, api._session(None, torch.device("cpu")).prior):
+    session = open_session(bitstream.read_header((DATA / "golden-60.irc").read_bytes()).weights)
+    for prior in (session.prior, open_session().prior):
         graph, config = prior.graph, prior.config
         random = torch.Generator().manual_seed(1)
 
@@ -228,8 +230,6 @@ def make() -> None:
         path.write_bytes(weights.pack(tiny_model(), {}))
     name = hashlib.sha256(path.read_bytes()).digest()[:4]
     os.environ["IRC_WEIGHTS"] = str(DATA)
-    load, weights.load = weights.load, lambda _: load(name)  # encode takes the shipped weights otherwise
-    api.load = weights.load
     for number, (file, (quality, shape, kind, stable)) in enumerate(KINDS.items()):
         if (DATA / file).exists():
             continue
@@ -239,11 +239,12 @@ def make() -> None:
             pixels = (
                 pixels.astype(np.uint16) * 257 ^ np.arange(pixels.size, dtype=np.uint16).reshape(pixels.shape) % 200
             )
-        data = api.encode(np.ascontiguousarray(pixels), quality, stable=stable, extras={"eXIF": b"MM\0*\0\0\0\x08\0\0"})
+        extras = {"eXIF": b"MM\0*\0\0\0\x08\0\0"}
+        data = api.encode(np.ascontiguousarray(pixels), quality, stable=stable, extras=extras, weights=name)
         (DATA / file).write_bytes(data)
         print(f'    "{file}": "{digest(data)}",  # {len(data)} bytes, alpha {alpha_digest(data)}')
     if not (DATA / "tiles.irc").exists():
-        data = api.encode(noise_photo(100, 140, 9), 60, tile=64, temperature=1, seed=4)
+        data = api.encode(noise_photo(100, 140, 9), 60, tile=64, temperature=1, seed=4, weights=name)
         (DATA / "tiles.irc").write_bytes(data)
         print(f'TILES = "{digest(data)}"  # {len(data)} bytes')
 
@@ -251,7 +252,7 @@ def make() -> None:
 def test_any_number_of_threads_finds_the_same_coefficients() -> None:
     """To the bit, before they are rounded: of a hundred thousand, some always lie on an edge."""
     pixels, threads, found = noise_photo(200, 300, 1), torch.get_num_threads(), []
-    session = api._session(None, torch.device("cpu"))
+    session = open_session()
     try:
         for count in (1, 2, 4):
             torch.set_num_threads(count)

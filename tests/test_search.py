@@ -8,10 +8,10 @@ import torch
 from test_integer import random_latent
 
 import codec
-from codec.api import _session
 from codec.coding import latent_search
 from codec.container import bitstream
 from codec.network.model import Codec
+from codec.network.session import open_session
 from codec.tool import cli
 from entropy.float_copy import soft
 from entropy.integer import IntegerPrior, Latent
@@ -104,7 +104,7 @@ def test_the_integer_model_as_floats_says_the_same(model: Codec, prior: IntegerP
 def cost(data: bytes, picture: Pixels, quality: float) -> float:
     """Bits + lambda x squared error: what a search lessens."""
     error = ((codec.decode(data, array=True).astype(float) - picture) ** 2).sum()
-    model = _session(None, torch.device("cpu")).model
+    model = open_session().model
     return 8 * len(data) + model.lambda_at(torch.tensor(quality / 100)).item() * error / 3
 
 
