@@ -18,7 +18,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypedDict, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypedDict, TypeVar
 
 from codec.coding.progress import Progress
 from codec.container.bitstream import DEFAULT_MAX_PIXELS
@@ -30,116 +30,72 @@ F = TypeVar("F", bound=Callable[..., Any])
 # --- kinds of values -----------------------------------------------------------------------------
 
 
-class Values:
+class Values(NamedTuple):
     """Values of one kind."""
 
-    def text(self) -> str:
-        """Which these are, as messages and documentation say it; nothing where an option's meaning says it."""
-        return ""
+    text: str  #: which these are, in words
+    convert: Callable[[Any], Any]  #: TypeError, whose text says what it must be, where a value is of another type
+    test: Callable[[Any], bool] = lambda _: True  #: of what has been converted
 
     def take(self, name: str, value: Any) -> Any:
         """The value of the option `name`, converted; TypeError or ValueError where it is none of this kind."""
-        raise NotImplementedError
+        try:
+            converted = self.convert(value)
+        except TypeError as error:
+            raise TypeError(f"{name} must be {error}, not {value!r}") from None
+        if not self.test(converted):
+            raise ValueError(f"{name} must be {self.text}, not {value}")
+        return converted
 
 
-@dataclass(frozen=True)
-class Numbers(Values):
-    """Finite numbers from `low` to `high`."""
-
-    low: float
-    high: float = math.inf
-
-    def text(self) -> str:
-        return f"finite, {self.low:g} or more" if self.high == math.inf else f"in {self.low:g}..{self.high:g}"
-
-    def take(self, name: str, value: Any) -> float:
-        number = float(_real(name, value, "a number"))
-        if not (math.isfinite(number) and self.low <= number <= self.high):
-            raise ValueError(f"{name} must be {self.text()}, not {value}")
-        return number
+def _real(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError("a number")
+    return float(value)
 
 
-@dataclass(frozen=True)
-class Integers(Values):
-    """Whole numbers from `low` to `high`, multiples of `step`."""
-
-    low: int
-    high: float = math.inf
-    step: int = 1
-
-    def text(self) -> str:
-        if self.step > 1:
-            return f"{self.low} or a multiple of {self.step} up to {self.high}"
-        return f"{self.low} or more" if self.high == math.inf else f"in {self.low}..{self.high}"
-
-    def take(self, name: str, value: Any) -> int:
-        whole = _whole(name, value)
-        if not self.low <= whole <= self.high or whole % self.step:
-            raise ValueError(f"{name} must be {self.text()}, not {value}")
-        return whole
+def _whole(value: Any) -> int:
+    whole = isinstance(value, numbers.Integral) or (isinstance(value, numbers.Real) and float(value).is_integer())
+    if isinstance(value, bool) or not whole:
+        raise TypeError("a whole number")
+    return int(value)
 
 
-@dataclass(frozen=True)
-class OneOf(Values):
-    """Some whole numbers."""
-
-    values: tuple[int, ...]
-
-    def text(self) -> str:
-        return f"one of {', '.join(map(str, self.values))}"
-
-    def take(self, name: str, value: Any) -> int:
-        whole = _whole(name, value)
-        if whole not in self.values:
-            raise ValueError(f"{name} must be {self.text()}, not {value}")
-        return whole
+def _bool(value: Any) -> bool:
+    if isinstance(value, str) or value not in (False, True):
+        raise TypeError("True or False")
+    return bool(value)
 
 
-class Switch(Values):
-    """True or False."""
-
-    def take(self, name: str, value: Any) -> bool:
-        if isinstance(value, str) or value not in (False, True):
-            raise TypeError(f"{name} must be True or False, not {value!r}")
-        return bool(value)
+def _box(value: Any) -> tuple[int, ...]:
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 4:
+        raise TypeError("(x, y, width, height)")
+    return tuple(_whole(v) for v in value)
 
 
-class Region(Values):
-    """Four whole numbers; whether they lie inside is for the picture to say."""
-
-    def take(self, name: str, value: Any) -> tuple[int, ...]:
-        if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 4:
-            raise TypeError(f"{name} must be (x, y, width, height), not {value!r}")
-        return tuple(_whole(name, v) for v in value)
+def _reals(low: float, high: float = math.inf) -> Values:
+    text = f"finite, {low:g} or more" if high == math.inf else f"in {low:g}..{high:g}"
+    return Values(text, _real, lambda v: low <= v <= high and math.isfinite(v))
 
 
-@dataclass(frozen=True)
-class Kind(Values):
-    """Objects that pass a test."""
+def _integers(low: int, high: float = math.inf, step: int = 1) -> Values:
+    text = f"{low} or more" if high == math.inf else f"in {low}..{high}"
+    if step > 1:
+        text = f"{low} or a multiple of {step} up to {high}"
+    return Values(text, _whole, lambda v: low <= v <= high and v % step == 0)
 
-    what: str
-    test: Callable[[Any], bool]
 
-    def text(self) -> str:
-        return self.what
+def _one_of(values: tuple[int, ...]) -> Values:
+    return Values(f"one of {', '.join(map(str, values))}", _whole, values.__contains__)
 
-    def take(self, name: str, value: Any) -> Any:
-        if not self.test(value):
-            raise TypeError(f"{name} must be {self.what}, not {value!r}")
+
+def _kind(text: str, test: Callable[[Any], bool]) -> Values:
+    def same(value: Any) -> Any:
+        if not test(value):
+            raise TypeError(text)
         return value
 
-
-def _real(name: str, value: Any, what: str) -> Any:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {what}, not {value!r}")
-    return value
-
-
-def _whole(name: str, value: Any) -> int:
-    number = _real(name, value, "a whole number")
-    if not isinstance(number, numbers.Integral) and not float(number).is_integer():
-        raise ValueError(f"{name} must be a whole number, not {value}")
-    return int(number)
+    return Values(text, same)
 
 
 # --- declarations --------------------------------------------------------------------------------
@@ -149,8 +105,8 @@ def _option(default: Any, values: Values, meaning: str) -> Any:  # what a type c
     return field(default=default, metadata={"values": values, "meaning": meaning})
 
 
-_DEVICE = Kind('a name such as "cpu", "cuda", "auto"', lambda v: isinstance(v, str))
-_PROGRESS = _option(None, Kind("a function", callable), "called with (work done, work in all), now and then")
+_DEVICE = _kind('a name such as "cpu", "cuda", "auto"', lambda v: isinstance(v, str))
+_PROGRESS = _option(None, _kind("a function", callable), "called with (work done, work in all), now and then")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,33 +135,33 @@ class EncodeOptions(Options):
 
     TARGETS: ClassVar = ("bpp", "size", "psnr")
 
-    quality: float = _option(75.0, Numbers(0, 100), "from the smallest file to the best picture")
-    bpp: float | None = _option(None, Numbers(0), "instead of a quality: bits a pixel of the whole file, at most")
-    size: int | None = _option(None, Integers(0), "instead of a quality: bytes of the file, at most")
+    quality: float = _option(75.0, _reals(0, 100), "from the smallest file to the best picture")
+    bpp: float | None = _option(None, _reals(0), "instead of a quality: bits a pixel of the whole file, at most")
+    size: int | None = _option(None, _integers(0), "instead of a quality: bytes of the file, at most")
     psnr: float | None = _option(
-        None, Numbers(0), "instead of a quality: dB over grey or RGB at temperature 0, at least"
+        None, _reals(0), "instead of a quality: dB over grey or RGB at temperature 0, at least"
     )
     temperature: float = _option(
         0.0,
-        Numbers(0, 2),
+        _reals(0, 2),
         "at which a decoder draws what was lost, 0 being the most likely picture; kept in the file, above 0 together "
         "with the picture's own grain (codec/coding/grain.py; not with `stable`)",
     )
-    seed: int = _option(0, Integers(0, 65535), "of that draw; kept in the file")
+    seed: int = _option(0, _integers(0, 65535), "of that draw; kept in the file")
     extras: Mapping[str, bytes] | None = _option(
         None,
-        Kind("a mapping of chunk types to payloads", lambda v: isinstance(v, Mapping)),
+        _kind("a mapping of chunk types to payloads", lambda v: isinstance(v, Mapping)),
         "chunks to put into the file, such as eXIF",
     )
     stable: bool = _option(
         False,
-        Switch(),
+        Values("", _bool),
         "encode, decode and encode until the file is a fixed point, so that encoding its decoded picture (at "
         "temperature 0) at the same quality gives the same file; takes several times as long",
     )
     effort: int = _option(
         0,
-        Integers(0, 9),
+        _integers(0, 9),
         "0 is one pass; above it a search for a better latent by gradient steps (codec/coding/latent_search.py), "
         "which takes seconds to minutes a megapixel; not with bpp, size or psnr. A picture decoded from a file of this "
         "quality is recognised, and keeps its latent at any effort",
@@ -213,13 +169,13 @@ class EncodeOptions(Options):
     device: str = _option("auto", _DEVICE, "where the networks run; auto is a GPU where there is one")
     tile: int | None = _option(
         None,
-        Integers(0, 65535, MULTIPLE),
+        _integers(0, 65535, MULTIPLE),
         "side in pixels of tiles that are coded independently; 0: one tile, in memory as a whole; None: 0 up to 4 "
         "megapixels, 1024 beyond",
     )
     weights: bytes | str | Path | None = _option(
         None,
-        Kind(
+        _kind(
             "an id of 8 hex digits, its 4 bytes or the path of a .safetensors file",
             lambda v: isinstance(v, bytes | str | Path),
         ),
@@ -245,37 +201,37 @@ class DecodeOptions(Options):
     """What is to be seen of a file, and how."""
 
     temperature: float | None = _option(
-        None,
-        Numbers(0, 2),
-        "0 gives the most likely picture (best PSNR), 1 draws what was lost; None: as the file says",
+        None, _reals(0, 2), "0 gives the most likely picture (best PSNR), 1 draws what was lost; None: as the file says"
     )
-    seed: int | None = _option(None, Integers(0, 65535), "of the draw; None: the file's")
-    array: bool = _option(False, Switch(), "an array of the shapes that `encode` takes instead of a PIL image")
+    seed: int | None = _option(None, _integers(0, 65535), "of the draw; None: the file's")
+    array: bool = _option(False, Values("", _bool), "an array of the shapes that `encode` takes instead of a PIL image")
     depth: int = _option(
         8,
-        OneOf((8, 16)),
+        _one_of((8, 16)),
         "bits a sample, whatever was encoded; colour of 16 bits and 16 bits with alpha only as an array",
     )
     device: str = _option("auto", _DEVICE, "where the networks run; auto is a GPU where there is one")
     max_pixels: int | None = _option(
-        DEFAULT_MAX_PIXELS, Integers(0), "InputError where the picture has more; None: no limit"
+        DEFAULT_MAX_PIXELS, _integers(0), "InputError where the picture has more; None: no limit"
     )
     region: tuple[int, int, int, int] | None = _option(
         None,
-        Region(),
+        Values("", _box),
         "(x, y, width, height) in pixels; only the tiles it needs are decoded, and it equals the crop of the whole "
         "picture",
     )
-    scale: int = _option(1, OneOf(SCALES), "only the coarse levels are decoded, sides are divided by it and rounded up")
+    scale: int = _option(
+        1, _one_of(SCALES), "only the coarse levels are decoded, sides are divided by it and rounded up"
+    )
     salvage: bool = _option(
         False,
-        Switch(),
+        Values("", _bool),
         "decode what is whole of a damaged file of several tiles and fill the rest from around it; what is lost is "
         "appended to `notes`",
     )
     notes: list[str] | None = _option(
         None,
-        Kind("a list", lambda v: isinstance(v, list)),
+        _kind("a list", lambda v: isinstance(v, list)),
         "where one line goes that says what is lost; without it, into a warning",
     )
     progress: Progress | None = _PROGRESS
@@ -328,7 +284,7 @@ def takes(options: type[Options]) -> Callable[[F], F]:
                 shown.append(
                     inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
                 )
-            values = f.metadata["values"].text()
+            values = f.metadata["values"].text
             line = f"{f.name}: {values + '; ' if values else ''}{f.metadata['meaning']}."
             lines += textwrap.wrap(line, 110, initial_indent="    ", subsequent_indent="        ")
         function.__signature__ = own.replace(parameters=shown)  # type: ignore[attr-defined]

@@ -63,8 +63,8 @@ def _tensor(colour: Pixels) -> torch.Tensor:
     return formats.planes(cast(Pixels, np.pad(colour, margins, "edge")))[None]  # of the same type of samples
 
 
-def _scaled(progress: Report | None, share: float) -> Report | None:
-    """Tells of work that is a share of the whole."""
+def _part_of(progress: Report | None, share: float) -> Report | None:
+    """What tells of a part of the work, given what tells of the whole and the share of the part."""
     return progress and (lambda done: progress(share * done))
 
 
@@ -124,8 +124,8 @@ class Session:
         if self.recognises(scaled, q):  # its latent is known: anything else would be a generation of loss
             return self.prior.encode(self.nearest(latent), quality, None, progress)
         if refiner is not None:
-            latent = refiner(scaled, latent, q, _scaled(progress, refiner.share))
-            progress = _scaled(progress, 1 - refiner.share)
+            latent = refiner(scaled, latent, q, _part_of(progress, refiner.share))
+            progress = _part_of(progress, 1 - refiner.share)
         return self.prior.encode(latent, quality, weight, progress)
 
     def _on_device(self, arrays: list[NDArray[np.float32]]) -> list[torch.Tensor]:
