@@ -30,13 +30,14 @@ from codec.container import bitstream, grid
 from codec.container.grid import SCALES, Box, automatic, region_box
 from codec.errors import DamagedError, IrcError
 from codec.network import model as network
-from codec.network.model import Codec, Latent
+from codec.network.model import Codec, Scaled
 from codec.network.weights import Weights, load
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
 from entropy.config import BANDS, MULTIPLE
-from entropy.integer import CLIP, Report
-from entropy.integer import Latent as Held
+from entropy.integer import Report
+from entropy.latent import CLIP
+from entropy.latent import Latent as Held
 
 if TYPE_CHECKING:
     from codec.coding.latent_search import Searcher
@@ -79,16 +80,16 @@ class _Session:
         """H,W or H,W,3 samples of 8 or 16 bits -> bands, in float32."""
         return self.model.f((_tensor(colour).to(self.device) - network.MIDDLE) * network.UNIT)
 
-    def latent(self, bands: list[torch.Tensor], quality: int) -> tuple[Latent, torch.Tensor]:
+    def latent(self, bands: list[torch.Tensor], quality: int) -> tuple[Scaled, torch.Tensor]:
         """Bands at a quality (in 1/256); which bands are coded is the integer model's word."""
         q = torch.tensor([quality / QUALITY_STEPS], device=self.device)
         at = self.model.interpolator(q)
         split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
         gain = split(torch.exp(at(self.model.log_gain)))
         coded = split(torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)[None])
-        return Latent([b * g for b, g in zip(bands, gain)], coded, gain, split(self.model.deviation[None])), q
+        return Scaled([b * g for b, g in zip(bands, gain)], coded, gain, split(self.model.deviation[None])), q
 
-    def coefficients(self, latent: Latent, q: torch.Tensor) -> tuple[Held, NDArray[np.float32]]:
+    def coefficients(self, latent: Scaled, q: torch.Tensor) -> tuple[Held, NDArray[np.float32]]:
         """What `latent` gives -> side latent, coefficients that are not rounded (float32), and what
         `IntegerPrior.encode` wants to know to round them."""
         # what is not a number comes from crafted weights
@@ -106,7 +107,7 @@ class _Session:
     def nearest(held: Held) -> Held:
         return Held(held.side, [np.rint(a).astype(np.int32) for a in held.k])
 
-    def recognises(self, latent: Latent, q: torch.Tensor) -> bool:
+    def recognises(self, latent: Scaled, q: torch.Tensor) -> bool:
         """Whether the coefficients at 1/16 lie where this head would put them: the picture was decoded from a file of
         this quality (at temperature 0), and only its samples were rounded and clipped since."""
         y, coded = latent.k[0], latent.coded[0] > 0

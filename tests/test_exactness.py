@@ -185,12 +185,11 @@ def test_a_tile_alone_and_in_a_batch(golden_weights: None) -> None:
             return together
 
         bias = [(q[1:2] / 256).floor()[:, :, None, None] for q in graph.quality]
-        if config.side_prior:
-            trunk = bias[4].expand(3, -1, 6, 10).contiguous(memory_format=torch.channels_last)
-            side = integers(3, config.side, 6, 10, low=-1023)
-            known = torch.cat([side, side.abs()], 1).contiguous(memory_format=torch.channels_last)
-            for step in range(len(PHASES)):
-                both(graph.side.out_second, both(functools.partial(graph.side.at_phase, step), trunk, margin(known)))
+        trunk = bias[4].expand(3, -1, 6, 10).contiguous(memory_format=torch.channels_last)
+        side = integers(3, config.side, 6, 10, low=-1023)
+        known = torch.cat([side, side.abs()], 1).contiguous(memory_format=torch.channels_last)
+        for step in range(len(PHASES)):
+            both(graph.side.out_second, both(functools.partial(graph.side.at_phase, step), trunk, margin(known)))
         parent = both(graph.hyper, integers(3, config.side, 3, 5, low=-500, high=501), bias[0])
         for i, level in enumerate(graph.levels):
             bands = BANDS[i]

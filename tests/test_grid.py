@@ -13,7 +13,7 @@ from codec.coding import windows
 from codec.container import grid
 from codec.container.grid import Box
 from codec.network.blocks import Coupling
-from codec.network.model import Codec, Latent
+from codec.network.model import Codec, Scaled
 from codec.network.weights import load
 from entropy.config import BANDS
 
@@ -110,7 +110,7 @@ def test_the_margin_is_wide_enough(strength: float) -> None:
     at = model.interpolator(q)
     split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
     gain = split(torch.exp(at(model.log_gain)))
-    latent = Latent([], [torch.ones_like(g) for g in gain], gain, split(model.deviation[None]))
+    latent = Scaled([], [torch.ones_like(g) for g in gain], gain, split(model.deviation[None]))
     k = [(b * g).round() for b, g in zip(bands, gain)]
 
     def pixels(k: list[torch.Tensor]) -> torch.Tensor:

@@ -19,6 +19,7 @@ import torch
 from bench.runs.images import list_images, read_image
 from codec import api
 from entropy.coder import Coder, Decoder, Encoder, Models
+from entropy.integer import Walker
 
 
 class Timed:
@@ -51,9 +52,9 @@ def main(argv: list[str] | None = None) -> int:
             runs = []
             for _ in range(4):  # the first makes the tables' models
                 writer = Timed(encoder := Encoder())
-                held = prior._walk(writer, code, shape, latent)
+                held = Walker(prior, writer, code).walk(shape, latent)
                 reader = Timed(Decoder(encoder.bytes()))
-                again = prior._walk(reader, code, shape, None)
+                again = Walker(prior, reader, code).walk(shape, None)
                 runs.append((writer.symbols, 1e3 * writer.seconds, 1e3 * reader.seconds))
             if api.checksum(again) != api.checksum(held):
                 raise SystemExit(f"{photo}: what was decoded is not what was coded")

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from codec.coding.windows import UNITS
 from codec.container.grid import Box
-from codec.network.model import Codec, Latent
+from codec.network.model import Codec, Scaled
 from entropy.config import MULTIPLE
-from entropy.float_copy import soft
-from entropy.integer import Latent as Held
+from entropy.float_copy import float_copy
+from entropy.latent import Latent
 
 if TYPE_CHECKING:
     from codec.api import _Session
@@ -55,11 +55,11 @@ class Searcher:
 
     def __init__(self, session: _Session):
         self.model: Codec = copy.deepcopy(session.model)
-        self.model.prior = soft(session.prior).to(session.device)
+        self.model.prior = float_copy(session.prior).to(session.device)
 
     def refine(
-        self, latent: Latent, held: Held, quality: Tensor, effort: int, report: Callable[[float], None] | None = None
-    ) -> Held:
+        self, latent: Scaled, held: Latent, quality: Tensor, effort: int, report: Callable[[float], None] | None = None
+    ) -> Latent:
         """Refine a tile's side latent and coefficients.
 
         latent: what the picture is; held: where the search begins, coefficients not rounded; effort: 1..9. Returns
@@ -88,11 +88,11 @@ class Searcher:
                         report(block.height * block.width / (height * width))
         finally:
             torch.set_num_threads(threads)
-        return Held(side[0].round().cpu().numpy().astype(held.side.dtype), [a[0].cpu().numpy() for a in y])
+        return Latent(side[0].round().cpu().numpy().astype(held.side.dtype), [a[0].cpu().numpy() for a in y])
 
     @torch.enable_grad()
     def _block(
-        self, latent: Latent, y: list[Tensor], side: Tensor, quality: Tensor, block: Box, window: Box, steps: int
+        self, latent: Scaled, y: list[Tensor], side: Tensor, quality: Tensor, block: Box, window: Box, steps: int
     ) -> None:
         """Refine, in place, what lies in the block."""
         model, random = self.model, torch.Generator().manual_seed(0)
@@ -102,8 +102,7 @@ class Searcher:
         fixed = [v[c].round() for v, c in zip(values, cut)]
         free = [v[c][i].clone().requires_grad_() for v, c, i in zip(values, cut, inner)]
         here = latent._replace(k=[a[c] for a, c in zip(latent.k, cut)])
-        own, mean_gain = model.prior_inputs(quality)
-        at = model.interpolator(quality)
+        given = model.prior_inputs(quality, here.coded)
         with torch.no_grad():
             wanted = model.synthesise([a / g for a, g in zip(here.k, here.gain)])
         weight = model.lambda_at(quality) / 3
@@ -114,9 +113,7 @@ class Searcher:
             for whole, part, v in zip(drawn, inner, free):
                 whole[part] = relaxed(v, temperature, random)
             k = [a * c for a, c in zip(drawn[:4], here.coded)]
-            bits = model.prior.side_bits(drawn[4], drawn[4], at) + model.prior(
-                drawn[4], k, k, own, mean_gain, here.coded, at
-            )
+            bits = model.prior.side_bits(drawn[4], drawn[4], given.at) + model.prior(drawn[4], k, k, given)
             out = model.synthesise(model.restore(k, here, model.lost(k, here, quality)))
             cost = bits + weight * ((out - wanted) ** 2).sum((1, 2, 3))
             optimiser.zero_grad()

@@ -17,7 +17,7 @@ from codec.container.bitstream import CHUNK_OVERHEAD, Chunk, File
 from codec.errors import DamagedError
 from codec.pictures.formats import Pixels
 from entropy.config import BANDS
-from entropy.integer import Latent
+from entropy.latent import Latent
 
 LOW = 3  #: low-band channels, the first of the coarsest level
 TRIES = 64  #: places at which something may look like a tile index

@@ -18,7 +18,8 @@ from codec.errors import DamagedError
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
 from entropy.coder import CorruptStream
-from entropy.integer import Latent, Report
+from entropy.integer import Report
+from entropy.latent import Latent
 
 if TYPE_CHECKING:
     from codec.api import _Session

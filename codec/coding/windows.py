@@ -21,7 +21,7 @@ from codec.container import grid
 from codec.container.grid import Box
 from codec.pictures.formats import Pixels
 from entropy.config import BANDS
-from entropy.integer import Latent
+from entropy.latent import Latent
 
 if TYPE_CHECKING:
     from codec.api import _Session
