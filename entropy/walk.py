@@ -46,7 +46,8 @@ class Known(Protocol):
 
 
 class Step(NamedTuple):
-    """A group of channels at one phase of the 2x2 cells of a level, and what its network says of them."""
+    """A group of channels at one phase of the 2x2 cells of a level: predicted mean and log2 scale of the coefficients
+    coded in one step."""
 
     level: int  #: 0..3, coarse to fine, or SIDE
     group: list[int]  #: n channels of the level

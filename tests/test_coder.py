@@ -130,6 +130,11 @@ def test_the_cost_is_that_of_the_tables(tables: Tables) -> None:
     assert bits - 1 <= size <= bits * 1.001 + 64
 
 
+def test_an_encoder_needs_values(tables: Tables) -> None:
+    with pytest.raises(ValueError, match="values"):
+        Encoder().code(Models(tables), np.array([3]), None)
+
+
 # --- bytes -------------------------------------------------------------------------------
 
 FIXED: list[Step] = [
