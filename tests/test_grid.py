@@ -15,7 +15,7 @@ from codec.coding.ahead import Ahead, Workers, torch_threads
 from codec.container import grid
 from codec.container.grid import UNITS, Box, Layout
 from codec.network.blocks import Coupling
-from codec.network.model import Codec, Latent
+from codec.network.model import Codec, Scaled
 from codec.network.weights import load
 from entropy.config import BANDS
 
@@ -137,7 +137,7 @@ def test_the_margin_is_wide_enough(strength: float) -> None:
     at = model.interpolator(q)
     split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
     gain = split(torch.exp(at(model.log_gain)))
-    latent = Latent([], [torch.ones_like(g) for g in gain], gain, split(model.deviation[None]))
+    latent = Scaled([], [torch.ones_like(g) for g in gain], gain, split(model.deviation[None]))
     k = [(b * g).round() for b, g in zip(bands, gain)]
 
     def pixels(k: list[torch.Tensor]) -> torch.Tensor:

@@ -20,6 +20,7 @@ from codec.coding.tiles import checksum
 from codec.container.bitstream import in_steps
 from codec.network.session import open_session
 from entropy.coder import Coder, Decoder, Encoder, Models
+from entropy.integer import Walker
 
 
 class Timed:
@@ -52,9 +53,9 @@ def main(argv: list[str] | None = None) -> int:
             runs = []
             for _ in range(4):  # the first makes the tables' models
                 writer = Timed(encoder := Encoder())
-                held = prior._walk(writer, code, shape, latent)
+                held = Walker(prior, writer, code).walk(shape, latent)
                 reader = Timed(Decoder(encoder.bytes()))
-                again = prior._walk(reader, code, shape, None)
+                again = Walker(prior, reader, code).walk(shape, None)
                 runs.append((writer.symbols, 1e3 * writer.seconds, 1e3 * reader.seconds))
             if checksum(again) != checksum(held):
                 raise SystemExit(f"{photo}: what was decoded is not what was coded")

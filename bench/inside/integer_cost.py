@@ -24,18 +24,15 @@ from codec.network.model import Codec
 from codec.network.session import Session
 from codec.training.export import from_checkpoint
 from entropy.config import BANDS
-from entropy.integer import Latent
+from entropy.latent import Latent
 
 
 @torch.no_grad()
 def estimated(model: Codec, latent: Latent, quality: torch.Tensor, coded: list[torch.Tensor]) -> float:
     """Bits that the floating-point model gives what is coded of a latent."""
     side, *ks = (torch.from_numpy(a.astype(np.float32))[None] for a in (latent.side, *latent.k))
-    own, mean = model.prior_inputs(quality)
-    at = model.interpolator(quality)
-    bits = model.prior.side_bits(side, side, at, skipped=True) + model.prior(
-        side, ks, ks, own, mean, coded, at, skipped=True
-    )
+    given = model.prior_inputs(quality, coded)
+    bits = model.prior.side_bits(side, side, given.at, skipped=True) + model.prior(side, ks, ks, given, skipped=True)
     return bits.item()
 
 

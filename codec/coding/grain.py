@@ -21,6 +21,7 @@ from torch import Tensor
 
 from codec.errors import DamagedError
 from entropy.config import BANDS, CHANNELS
+from entropy.levels import by_level
 
 MEAN_UNIT = 1 / 128  #: of the mean's code, -128..127
 OCTAVE = 16  #: codes of scale and floor to a factor of 2
@@ -40,7 +41,7 @@ class Grain(NamedTuple):
     def at(self, temperature: float, device: torch.device) -> list[tuple[Tensor, ...]]:
         """Of each level mean (times the temperature), scale and floor, 1,C,1,1 each, for `Codec.restore`."""
         parts = (self.mean * np.float32(temperature), self.scale, self.floor)
-        return list(zip(*(torch.from_numpy(a).to(device)[None, :, None, None].split(BANDS, 1) for a in parts)))
+        return list(zip(*(by_level(torch.from_numpy(a).to(device)[None]) for a in parts)))
 
 
 def size(coded: NDArray[np.bool_]) -> int:

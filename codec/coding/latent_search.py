@@ -18,8 +18,9 @@ from codec.container.grid import UNITS, Box
 from codec.network import model
 from codec.network.session import Session
 from entropy.config import MULTIPLE
-from entropy.float_copy import soft
-from entropy.integer import Latent, Report
+from entropy.float_copy import float_copy
+from entropy.integer import Report
+from entropy.latent import Latent
 
 STEPS = (0, 20, 30, 40, 60, 80, 100, 130, 170, 220)  #: of the gradient, by effort
 BLOCK = 512  #: pixels a side, at most, that are searched at once: some 2 GB
@@ -53,10 +54,10 @@ class Searcher:
 
     def __init__(self, session: Session, effort: int):
         self.model: model.Codec = copy.deepcopy(session.model)
-        self.model.prior = soft(session.prior).to(session.device)
+        self.model.prior = float_copy(session.prior).to(session.device)
         self.steps = STEPS[effort]
 
-    def __call__(self, scaled: model.Latent, start: Latent, quality: Tensor, progress: Report | None = None) -> Latent:
+    def __call__(self, scaled: model.Scaled, start: Latent, quality: Tensor, progress: Report | None = None) -> Latent:
         """Refine a tile's side latent and coefficients.
 
         scaled: what the picture is; start: where the search begins, coefficients not rounded. Returns the same, with
@@ -80,7 +81,7 @@ class Searcher:
         return Latent(side.round().astype(start.side.dtype), y)
 
     @torch.enable_grad()
-    def _block(self, scaled: model.Latent, values: list[Tensor], quality: Tensor, block: Box, window: Box) -> None:
+    def _block(self, scaled: model.Scaled, values: list[Tensor], quality: Tensor, block: Box, window: Box) -> None:
         """Refine, in place, what lies in the block: of four levels and, the last of `values`, of the side latent."""
         model, random = self.model, torch.Generator().manual_seed(0)
         cut = [(..., *window.within(Box(0, 0, *window[2:]), unit)) for unit in (*UNITS, MULTIPLE)]
@@ -88,8 +89,7 @@ class Searcher:
         fixed = [v[c].round() for v, c in zip(values, cut)]
         free = [v[c][i].clone().requires_grad_() for v, c, i in zip(values, cut, inner)]
         here = scaled._replace(k=[a[c] for a, c in zip(scaled.k, cut)])
-        own, mean_gain = model.prior_inputs(quality)
-        at = model.interpolator(quality)
+        given = model.prior_inputs(quality, here.coded)
         with torch.no_grad():
             wanted = model.synthesise([a / g for a, g in zip(here.k, here.gain)])
         weight = model.lambda_at(quality) / 3
@@ -100,9 +100,7 @@ class Searcher:
             for whole, part, v in zip(drawn, inner, free):
                 whole[part] = relaxed(v, temperature, random)
             k = [a * c for a, c in zip(drawn[:4], here.coded)]
-            bits = model.prior.side_bits(drawn[4], drawn[4], at) + model.prior(
-                drawn[4], k, k, own, mean_gain, here.coded, at
-            )
+            bits = model.prior.side_bits(drawn[4], drawn[4], given.at) + model.prior(drawn[4], k, k, given)
             out = model.synthesise(model.restore(k, here, model.lost(k, here, quality)))
             cost = bits + weight * ((out - wanted) ** 2).sum((1, 2, 3))
             optimiser.zero_grad()

@@ -24,7 +24,7 @@ from codec.container.grid import LEVELS, Box, Layout
 from codec.network.session import Session
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
-from entropy.integer import Latent
+from entropy.latent import Latent
 
 ROUNDS = 12  #: of settling, at most
 SETTLING = 7  #: that settling takes as a rule: there, then back and there again three times

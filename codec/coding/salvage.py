@@ -14,7 +14,7 @@ from codec.errors import DamagedError
 from codec.network.session import Session
 from codec.pictures.formats import Pixels
 from entropy.config import BANDS
-from entropy.integer import Latent
+from entropy.latent import Latent
 
 LOW = 3  #: channels of the low band, the first of the coarsest level
 

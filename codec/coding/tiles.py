@@ -22,7 +22,8 @@ from codec.pictures import formats
 from codec.pictures.formats import Pixels
 from entropy.coder import CorruptStream
 from entropy.config import MULTIPLE
-from entropy.integer import Latent, Report
+from entropy.integer import Report
+from entropy.latent import Latent
 
 KEEP = 256 << 20  #: bytes of bands that are kept when a picture is encoded several times; others are computed again
 

@@ -19,7 +19,7 @@ from codec.container.grid import LEVELS, UNITS, Box, Layout
 from codec.network.session import Session
 from codec.pictures.formats import Pixels
 from entropy.config import BANDS
-from entropy.integer import Latent
+from entropy.latent import Latent
 
 CELL = 512  #: pixels a side for which z is drawn at once
 

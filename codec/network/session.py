@@ -29,7 +29,8 @@ from codec.network.weights import Weights, load
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
 from entropy.config import MULTIPLE
-from entropy.integer import CLIP, Latent, Report
+from entropy.integer import Report
+from entropy.latent import CLIP, Latent
 
 #: A picture was decoded from a file of ours where its coefficients lie this near, in steps of quantisation, to where
 #: the head puts them (the median of their distances). Of any other picture the median is about 0.2.
@@ -43,7 +44,7 @@ class Refiner(Protocol):
 
     share: float  #: of the work on a latent, what the search takes
 
-    def __call__(self, scaled: model.Latent, start: Latent, quality: torch.Tensor, progress: Report | None) -> Latent:
+    def __call__(self, scaled: model.Scaled, start: Latent, quality: torch.Tensor, progress: Report | None) -> Latent:
         """scaled: what the picture is; start: where to begin, coefficients not rounded. Returns the same kind."""
 
 
@@ -79,14 +80,14 @@ class Session:
         """H,W or H,W,3 samples of 8 or 16 bits -> bands (1,C,h,w float32, coarse to fine) of the padded picture."""
         return self.model.bands(_tensor(colour).to(self.device))
 
-    def scaled(self, bands: list[torch.Tensor], quality: int) -> tuple[model.Latent, torch.Tensor]:
+    def scaled(self, bands: list[torch.Tensor], quality: int) -> tuple[model.Scaled, torch.Tensor]:
         """Bands in steps of a quality, and that quality as the networks take it (1 float32 in 0..1). Which bands are
         coded is the integer model's word."""
         q = torch.tensor([quality / QUALITY_STEPS], device=self.device)
         coded = torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)
         return self.model.scaled(bands, q, coded[None]), q
 
-    def coefficients(self, scaled: model.Latent, q: torch.Tensor) -> tuple[Latent, NDArray[np.float32]]:
+    def coefficients(self, scaled: model.Scaled, q: torch.Tensor) -> tuple[Latent, NDArray[np.float32]]:
         """What `scaled` gives -> side latent and coefficients that are not rounded (float32), and what
         `IntegerPrior.encode` wants to know to round them."""
         # what is not a number comes from crafted weights
@@ -105,7 +106,7 @@ class Session:
         """Coefficients rounded to the nearest integers."""
         return Latent(latent.side, [np.rint(a).astype(np.int32) for a in latent.k])
 
-    def recognises(self, scaled: model.Latent, q: torch.Tensor) -> bool:
+    def recognises(self, scaled: model.Scaled, q: torch.Tensor) -> bool:
         """Whether the coefficients at 1/16 lie where this head would put them: the picture was decoded from a file of
         this quality (at temperature 0), and only its samples were rounded and clipped since."""
         y, coded = scaled.k[0], scaled.coded[0] > 0

@@ -152,7 +152,7 @@ def seeds() -> dict[str, list[bytes]]:
         stream = io.BytesIO()
         Image.fromarray(colour).convert(mode).save(stream, kind, **options)
         pictures.append(stream.getvalue())
-    return {"irc": files, "picture": pictures, "weights": [(DATA / "golden.safetensors").read_bytes()]}
+    return {"irc": files, "picture": pictures, "weights": [(DATA / "golden-2.safetensors").read_bytes()]}
 
 
 INTERESTING = (
