@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.coding import grain, windows
+from codec.coding import draw, grain, windows
 from codec.coding.progress import Meter, Progress
 from codec.coding.quality_search import PASSES, QUALITY_STEPS, search
 from codec.coding.salvage import Salvager, read_damaged
@@ -255,6 +255,8 @@ def _file(
         weights=session.name,
         checksum=combined(checksums),
     )
+    if header.temperature:
+        extras = {**extras, bitstream.DRAW: bytes([draw.VERSION])}
     return bitstream.write(header, streams, extras, checksums)
 
 
@@ -317,7 +319,8 @@ def encode(
         extras[bitstream.ALPHA] = formats.pack_alpha(alpha)
     # a decoded picture has lost its noise: in a file that is to be a fixed point there is none
     drawn = round(64 * temperature) > 0 and not stable
-    extras.pop(bitstream.NOISE, None)  # of another file
+    for kind in (bitstream.NOISE, bitstream.DRAW):  # of another file
+        extras.pop(kind, None)
     session = _session(None, _device(device))
     shape = colour.shape
     tile_size = automatic(*shape[:2]) if tile is None else tile
@@ -485,6 +488,7 @@ def decode(
         scale,
         windows.default_workers(),
         tiles.noise(),
+        reader.file.draw,
     )
     shape = -(-box.bottom // scale) - box.top // scale, -(-box.right // scale) - box.left // scale
     blocks = sum(1 for b in grid.blocks(h.height, h.width, scale) if b.meet(box))
@@ -521,6 +525,8 @@ def verify(
     if (alpha := reader.file.extras.get(bitstream.ALPHA)) is not None:
         reader.alpha(alpha)
     reader.noise()
+    if reader.file.header.temperature:
+        draw.check(reader.file.draw)
     steps = [[i] for i in range(count)]
     meter = Meter(progress, count, parts=1 if count == 1 else 0)
     reader.report = meter.part

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.coding import draw
 from codec.coding.grain import Noise, Sums
 from codec.container import grid
 from codec.container.grid import Box
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 UNITS = (16, 8, 4, 2)  #: pixels a coefficient of each level stands for, a side
 LEVELS = {1: 4, 2: 3, 4: 2, 8: 1, 16: 1}  #: levels that a picture at 1/scale needs
-CELL = 512  #: pixels a side for which z is drawn at once
 T = TypeVar("T")
 
 
@@ -57,22 +57,6 @@ def compact(latent: Latent) -> Latent:
         return a.astype(np.int16) if fits else a
 
     return Latent(small(latent.side), [small(a) for a in latent.k])
-
-
-def draw(seed: int, level: int, window: Box) -> NDArray[np.float32]:
-    """z of a level (0: the coarsest) in a window: C,h,w standard normal, the same for each coefficient whatever the
-    window, since it is drawn for fixed cells of 512 x 512 pixels. ValueError where the seed is negative."""
-    unit, channels = UNITS[level], BANDS[level]
-    out = np.empty((channels, window.height // unit, window.width // unit), np.float32)
-    for row in range(window.top // CELL, -(-window.bottom // CELL)):
-        for column in range(window.left // CELL, -(-window.right // CELL)):
-            cell = Box(row * CELL, column * CELL, (row + 1) * CELL, (column + 1) * CELL)
-            random = np.random.Generator(np.random.PCG64([seed, level, row, column]))
-            drawn = random.standard_normal((channels, CELL // unit, CELL // unit), np.float32)
-            here = cell.meet(window)
-            assert here is not None
-            out[:, *here.within(window, unit)] = drawn[:, *here.within(cell, unit)]
-    return out
 
 
 class Ahead(Generic[T]):
@@ -160,17 +144,20 @@ def pictures(
     scale: int = 1,
     workers: int = 1,
     noise: Noise | None = None,
+    version: int = draw.VERSION,
 ) -> Iterator[tuple[Box, Tensor]]:
     """Pixels of a picture (or of a region of it) block by block, at 1/scale.
 
-    load(number) gives the latent of a tile; noise: of the picture, where the file has it. Yields a box in coordinates
-    of the picture at 1/scale and its pixels, 3,h,w float in 0..255, not rounded, not clipped.
+    load(number) gives the latent of a tile; noise: of the picture, where the file has it; version: of the draw. Yields
+    a box in coordinates of the picture at 1/scale and its pixels, 3,h,w float in 0..255, not rounded, not clipped.
     """
     region = region or Box(0, 0, height, width)
     wanted = Box(region.top // scale, region.left // scale, -(-region.bottom // scale), -(-region.right // scale))
     own = noise.at(temperature, session.device) if noise else None
     for block, window, k in coefficients(height, width, tile_size, load, region, scale, workers):
-        z = [draw(seed, i, window) * np.float32(temperature) for i in range(len(k))] if temperature > 0 else None
+        z = None
+        if temperature > 0:
+            z = [draw.draw(seed, i, window, version) * np.float32(temperature) for i in range(len(k))]
         x = session.render(k, quality, z, scale, own)[0]
         small = Box(*(v // scale for v in window))
         here = Box(*(v // scale for v in block)).meet(wanted)
