@@ -32,8 +32,8 @@ def check(version: int) -> None:
     """InputError where a file names a version of the draw that is newer than this decoder."""
     if version > VERSION:
         raise InputError(
-            f"the file's noise is drawn by version {version}, and this irc knows up to {VERSION}: a newer irc is needed, "
-            "or a temperature of 0"
+            f"the file's noise is drawn by version {version}, this irc knows up to {VERSION}: "
+            "a newer irc is needed, or a temperature of 0"
         )
 
 
@@ -88,8 +88,7 @@ def _from_counters(seed: int, level: int, window: Box) -> NDArray[np.float32]:
 def mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser of SplitMix64, in place: each bit of what goes in decides over every bit of what comes out.
 
-    Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators (OOPSLA 2014), with the constants of Stafford's
-    variant 13.
+    Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators (OOPSLA 2014), `mix64variant13`.
     """
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x ^= x >> np.uint64(shift)
