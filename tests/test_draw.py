@@ -80,6 +80,13 @@ def test_version_1_is_what_is_specified(seed: int, window: Box) -> None:
             assert z[c, y, x] == specified(seed, level, c, window.top // unit + y, window.left // unit + x)
 
 
+def test_the_example_of_the_format() -> None:
+    z = draw.draw(3, 3, Box(480, 992, 512, 1024), 1)[0, 0, 0]
+    text = " ".join((DATA.parent.parent / "docs" / "format.md").read_text().split())
+    assert f"Seed 3, level 3 (1/2), channel 0, y = 240, x = 496: e = {float(z)} (q = {int(z * 2**20)})." in text
+    assert f"{zlib.crc32((draw.quantiles() * 2**20).astype('<i4').tobytes()):X}" in text
+
+
 def test_table_of_quantiles() -> None:
     """It is the same on every machine: no entry is near to being rounded otherwise."""
     table = draw.quantiles()

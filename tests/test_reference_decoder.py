@@ -19,6 +19,7 @@ from entropy import coder
 from entropy.tables import TOTAL, Tables, join, logistic_tables
 
 DATA = Path(__file__).parent / "data"
+FORMAT = " ".join((Path(__file__).parent.parent / "docs" / "format.md").read_text().split())
 GOLDEN = sorted(path.name for path in DATA.glob("*.irc"))
 SCALE = (STATE - 1) >> 24  #: of the first symbol of a stream
 
@@ -170,6 +171,18 @@ def test_the_same_of_any_bytes(tables: Tables, ends: list[Ends], seed: int) -> N
     assert found == outcome(reference())
     if seed % 5 in (1, 2):
         assert found[-1] is None
+
+
+def test_the_example_of_the_format() -> None:
+    tables = join([np.array([2**18, 2**19, 2**17, 2**17]), np.array([1, 1, 2**20 - 3, 1])], [0, 1], [1, 1])
+    ends, models = [fixed_point(t) for t in lists(tables)], coder.Models(tables)
+    steps = [([1, 0, 0, 1], [1, -1, -4, 0]), ([1, 0], [-1, 0])]
+    writer = coder.Encoder()
+    for ids, given in steps:
+        writer.code(models, np.array(ids), np.array(given))
+    assert [Reader(writer.bytes(), ends).step(steps[0][0])] == [steps[0][1]]
+    for shown in (*(", ".join(map(str, e)) for e in ends), writer.bytes().hex(" ").upper()):
+        assert shown in FORMAT
 
 
 # --- files -----------------------------------------------------------------------------------------------
