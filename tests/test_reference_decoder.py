@@ -149,12 +149,12 @@ def outcome(read: Iterable[list[int]]) -> list[list[int] | None]:
     return out
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(36))
 def test_the_same_of_any_bytes(tables: Tables, ends: list[Ends], seed: int) -> None:
     """Streams that no encoder wrote are read alike, and refused at the same symbol."""
     draw, models = np.random.default_rng(seed), coder.Models(tables)
     data = draw.bytes(4 * int(draw.integers(40)))
-    data = [data, b"\xff" * 20, data[:5] + bytes(6), bytes(8) + data, data[:8] + b"\xff" * 60][seed % 5]
+    data = [data, b"\xff" * 20, data[:4] + bytes(7), bytes(8) + data, data[:8] + b"\xff" * 60, data[:4]][seed % 6]
     steps = [draw.integers(0, len(ends), n) for n in (1, 5, 30, 60)]
 
     def ours() -> Iterable[list[int]]:
@@ -169,7 +169,7 @@ def test_the_same_of_any_bytes(tables: Tables, ends: list[Ends], seed: int) -> N
 
     found = outcome(ours())
     assert found == outcome(reference())
-    if seed % 5 in (1, 2):
+    if seed % 6 in (1, 2):
         assert found[-1] is None
 
 
