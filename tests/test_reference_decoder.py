@@ -13,7 +13,6 @@ from reference_decoder import STATE, WORD, Damaged, Ends, Reader, Uniform, Write
 from roundtrip import noise_photo
 
 import codec
-from codec import api
 from codec.container import bitstream
 from entropy import coder
 from entropy.tables import TOTAL, Tables, join, logistic_tables
@@ -191,24 +190,28 @@ def test_the_example_of_the_format() -> None:
 def check(data: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
     """Decode a file; then read its tiles by the reference, which is told the tables that were asked for. How many
     symbols there were."""
+    streams: dict[coder.Decoder, bytes] = {}
     asked: list[tuple[coder.Decoder, Tables, list[int], list[int]]] = []
-    original = coder.Decoder.code
+    start, read = coder.Decoder.__init__, coder.Decoder.code
+
+    def started(self: coder.Decoder, stream: bytes) -> None:
+        streams[self] = stream
+        start(self, stream)
 
     def recorded(
         self: coder.Decoder, models: coder.Models, ids: np.ndarray, given: np.ndarray | None = None
     ) -> np.ndarray:
-        out = original(self, models, ids, given)
+        out = read(self, models, ids, given)
         asked.append((self, models.tables, ids.tolist(), out.tolist()))
         return out
 
     with monkeypatch.context() as patch:
+        patch.setattr(coder.Decoder, "__init__", started)
         patch.setattr(coder.Decoder, "code", recorded)
-        api.latent(data)
-    tiles = bitstream.read(data).tiles
-    decoders = list(dict.fromkeys(decoder for decoder, *_ in asked))
-    assert len(decoders) == len(tiles)
+        codec.verify(data)
+    assert sorted(streams.values()) == sorted(bitstream.read(data).tiles)
+    readers = {decoder: Reader(stream, []) for decoder, stream in streams.items()}
     prepared: dict[int, list[Ends]] = {}
-    readers = {decoder: Reader(tile, []) for decoder, tile in zip(decoders, tiles)}
     for decoder, known, ids, expected in asked:
         if id(known) not in prepared:  # the side latent may have tables of its own
             prepared[id(known)] = [fixed_point(frequencies) for frequencies in lists(known)]
