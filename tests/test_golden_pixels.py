@@ -37,6 +37,10 @@ def drawn(version: int) -> np.ndarray:
     return corner(bitstream.write(file.header, list(file.tiles), extras, file.checksums), None)
 
 
+def test_every_file_has_its_pixels() -> None:
+    assert sorted(path.stem for path in DATA.glob("*.png")) == sorted([*FILES, *DRAWN])
+
+
 @pytest.mark.parametrize("name", [*FILES, *DRAWN])
 def test_golden_pixels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IRC_WEIGHTS", str(DATA))

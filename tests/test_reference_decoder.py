@@ -114,6 +114,19 @@ def test_the_same_bytes_and_symbols(tables: Tables, ends: list[Ends], seed: int,
         assert [reader.step(ids.tolist()) for ids in steps] == [v.tolist() for v in given]
 
 
+def test_the_farthest_residuals(tables: Tables, ends: list[Ends]) -> None:
+    """Of every table, the edges of its symbols and of what an escape can say."""
+    ids = np.repeat(np.arange(len(ends)), 6)
+    reach = tables.reach[ids]
+    edges = np.stack([reach, -reach, reach + 1, -reach - 1, reach + 2**23, -reach - 2**23 + 1], 1)
+    given = edges[np.arange(len(ids)), np.arange(len(ids)) % 6].astype(np.int32)
+    writer, reference = coder.Encoder(), Writer(ends)
+    writer.code(coder.Models(tables), ids, given)
+    reference.step(ids.tolist(), given.tolist())
+    assert reference.bytes() == writer.bytes()
+    assert Reader(writer.bytes(), ends).step(ids.tolist()) == given.tolist()
+
+
 @pytest.mark.parametrize("fill", [0, WORD - 1])
 @pytest.mark.parametrize("top", [0x00000000, 0x12345678, 0x7FFFFFFF, 0x80000000, 0xFFFFFF00])
 def test_carries(tables: Tables, ends: list[Ends], top: int, fill: int) -> None:
