@@ -53,7 +53,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, **options: 
     asked = EncodeOptions.of("encode", quality=quality, **options)
     colour, alpha = formats.split(formats.of_image(image) if isinstance(image, Image.Image) else image)
     extras = dict(asked.extras or {})
-    extras.pop(bitstream.NOISE, None)  # of another file
+    for kind in (bitstream.NOISE, bitstream.DRAW):  # of another file
+        extras.pop(kind, None)
     if alpha is not None:
         extras[bitstream.ALPHA] = formats.pack_alpha(alpha)
     session = open_session(asked.weights, asked.device)
@@ -93,6 +94,7 @@ def decode(data: bytes, *, array: bool = False, **options: Unpack[DecodeKeywords
         region,
         asked.scale,
         reader.grain(),
+        reader.file.draw,
     )
     with Workers() as workers:
         pixels = picture.decode(reader, view, asked.depth, workers, asked.progress)

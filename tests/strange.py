@@ -462,6 +462,8 @@ def damaged(name: str, data: bytes) -> Iterator[tuple[str, bytes, tuple[int, ...
     ):
         yield label, written(more={bitstream.ALPHA: payload}), (DAMAGED,)
     yield "noise-short", written(more={bitstream.NOISE: b"no"}), (DAMAGED,)
+    yield "draw-long", written(more={bitstream.DRAW: b"no"}), (DAMAGED,)
+    yield "draw-unknown", written(more={bitstream.DRAW: b"\xff"}), (INPUT if h.temperature else 0,)
     for label, kind in (("exif", "eXIF"), ("icc", "icCP"), ("xmp", "xmPP")):
         yield f"{label}-noise", written(more={kind: np.random.default_rng(1).bytes(3000)}), (0,)
         yield f"{label}-large", written(more={kind: bytes(5 << 20)}), (0,)

@@ -10,7 +10,6 @@ import pytest
 import torch
 from roundtrip import batch, noise_photo
 
-from codec.coding import windows
 from codec.coding.ahead import Ahead, Workers, torch_threads
 from codec.container import grid
 from codec.container.grid import UNITS, Box, Layout
@@ -52,18 +51,6 @@ def test_a_window_touches_few_tiles() -> None:
         window = layout.window(block)
         assert max(window.height, window.width) <= 1024 + 2 * grid.MARGIN
         assert sum(t.meet(window) is not None for t in layout.tiles) <= 4
-
-
-def test_draw_does_not_depend_on_the_window() -> None:
-    whole = Box(0, 0, 1056, 640)
-    for level, unit in enumerate(UNITS):
-        z = windows.draw(7, level, whole)
-        for part in (Box(0, 0, 32, 32), Box(480, 320, 1056, 640), Box(1024, 512, 1056, 544)):
-            assert np.array_equal(windows.draw(7, level, part), z[:, *part.within(whole, unit)])
-        assert abs(z.mean()) < 0.02 and abs(z.std() - 1) < 0.02
-        # no cell repeats another
-        assert not np.array_equal(z[:, : 512 // unit, : 128 // unit], z[:, 512 // unit : 1024 // unit, : 128 // unit])
-    assert not np.array_equal(windows.draw(8, 0, whole), windows.draw(7, 0, whole))
 
 
 def test_ahead_makes_each_item_once_and_drops_it() -> None:

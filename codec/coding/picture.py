@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from codec.coding import grain, windows
+from codec.coding import draw, grain, windows
 from codec.coding.ahead import Ahead, Workers
 from codec.coding.latent_search import Searcher
 from codec.coding.options import EncodeOptions
@@ -109,6 +109,8 @@ class PictureEncoder:
         checksums = [part.checksum for part in parts]
         header = dataclasses.replace(self.header, quality_code=quality, checksum=combined(checksums))
         extras = self.extras if own is None else self.extras | {bitstream.NOISE: own}
+        if header.temperature:
+            extras = extras | {bitstream.DRAW: bytes([draw.VERSION])}
         return bitstream.write(header, [part.stream for part in parts], extras, checksums)
 
     def _encoded(self, quality: int) -> Iterable[EncodedTile]:
@@ -210,6 +212,8 @@ def verify(reader: Reader, workers: Workers, progress: Progress | None = None) -
     """Decode the integers of every tile, alpha and grain, without making a picture; DamagedError."""
     reader.alpha()
     reader.grain()
+    if reader.file.header.temperature:
+        draw.check(reader.file.draw)
     count = len(reader.layout.tiles)
     meter = Meter(progress, count, parts=1 if count == 1 else 0)
     reader.progress = meter.part

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codec.coding import draw
 from codec.coding.ahead import Ahead, Workers
 from codec.coding.grain import Grain, Sums
 from codec.container.grid import LEVELS, UNITS, Box, Layout
@@ -20,8 +21,6 @@ from codec.network.session import Session
 from codec.pictures.formats import Pixels
 from entropy.config import BANDS
 from entropy.latent import Latent
-
-CELL = 512  #: pixels a side for which z is drawn at once
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class View:
     region: Box | None = None  #: in pixels of the whole picture; None: all of it
     scale: int = 1  #: sides are divided by it
     grain: Grain | None = None  #: the picture's own, where its file has it
+    draw: int = draw.VERSION  #: version of the draw, which the file names
 
 
 def bands(session: Session, pixels: Pixels, tile: Box) -> list[Tensor]:
@@ -61,22 +61,6 @@ def compact(latent: Latent) -> Latent:
         return a.astype(np.int16) if fits else a
 
     return Latent(small(latent.side), [small(a) for a in latent.k])
-
-
-def draw(seed: int, level: int, window: Box) -> NDArray[np.float32]:
-    """z of a level (0: the coarsest) in a window: C,h,w standard normal, the same for each coefficient whatever the
-    window, since it is drawn for fixed cells of 512 x 512 pixels. ValueError where the seed is negative."""
-    unit, channels = UNITS[level], BANDS[level]
-    out = np.empty((channels, window.height // unit, window.width // unit), np.float32)
-    for row in range(window.top // CELL, -(-window.bottom // CELL)):
-        for column in range(window.left // CELL, -(-window.right // CELL)):
-            cell = Box(row * CELL, column * CELL, (row + 1) * CELL, (column + 1) * CELL)
-            random = np.random.Generator(np.random.PCG64([seed, level, row, column]))
-            drawn = random.standard_normal((channels, CELL // unit, CELL // unit), np.float32)
-            here = cell.meet(window)
-            assert here is not None
-            out[:, *here.within(window, unit)] = drawn[:, *here.within(cell, unit)]
-    return out
 
 
 def coefficients(
@@ -115,7 +99,7 @@ def pictures(
     region, scale, t = view.region or layout.picture, view.scale, view.temperature
     grain = None if view.grain is None else view.grain.at(t, session.device)
     for block, window, k in coefficients(layout, load, region, scale, workers):
-        z = [draw(view.seed, i, window) * np.float32(t) for i in range(len(k))] if t > 0 else None
+        z = [draw.draw(view.seed, i, window, view.draw) * np.float32(t) for i in range(len(k))] if t > 0 else None
         x = session.render(k, view.quality, z, scale, grain)[0]
         here = block.reduced(scale).meet(region.reduced(scale))
         if here is not None:

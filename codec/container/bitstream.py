@@ -34,7 +34,7 @@ DEEP_MODES = (2, 3)  # of 16 bits a sample
 MAX_ANCILLARY = 64  # chunks; a hostile file could hold millions of empty ones
 MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
 
-ALPHA, NOISE, EXIF, ICC, XMP = "alPH", "noIS", "eXIF", "icCP", "xmPP"
+ALPHA, NOISE, DRAW, EXIF, ICC, XMP = "alPH", "noIS", "drAw", "eXIF", "icCP", "xmPP"
 CRITICAL_CHUNKS = {
     "HEAD": "the header; exactly one, the first chunk",
     "TILE": "of each tile, row by row: u32 length of its DATA payload, u32 checksum of its latent; "
@@ -44,6 +44,7 @@ CRITICAL_CHUNKS = {
 ANCILLARY_CHUNKS = {
     ALPHA: "alpha, lossless: a PNG stream, see below",
     NOISE: "what the picture's own noise is like, for a decoder that draws it, see below",
+    DRAW: "how noise is drawn: u8, the version of the draw; 0 in a file without the chunk, see below",
     EXIF: "EXIF metadata, a TIFF stream (without the 'Exif' prefix of JPEG)",
     ICC: "ICC colour profile of the decoded pixels",
     XMP: "XMP packet, UTF-8",
@@ -240,6 +241,11 @@ class File:
     def bpp(self) -> float:
         """Bits of the whole file per pixel."""
         return 8 * self.size / self.header.pixels
+
+    @property
+    def draw(self) -> int:
+        """Version of the draw that the file names, 0 where it names none."""
+        return self.extras.get(DRAW, b"\0")[0]
 
 
 def is_critical(kind: str) -> bool:
@@ -475,6 +481,8 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
             raise DamagedError(f"{where}: more than {MAX_ANCILLARY} ancillary chunks")
         elif chunk.type != ALPHA and chunk.size > MAX_METADATA:
             raise DamagedError(f"{where}: more than {MAX_METADATA} bytes")
+        elif chunk.type == DRAW and chunk.size != 1:
+            raise DamagedError(f"{where}: {chunk.size} bytes, not 1")
         else:
             extras[chunk.type] = payload
         chunks.append(chunk)
@@ -515,6 +523,8 @@ def describe(file: File) -> dict[str, object]:
     report["tiles"] = list(file.header.grid)
     report["bytes"] = file.size
     report["bpp"] = round(file.bpp, 6)
+    if DRAW in file.extras:
+        report["draw_version"] = file.draw
     report["chunks"] = [dataclasses.asdict(chunk) for chunk in file.chunks]
     return report
 

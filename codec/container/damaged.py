@@ -132,6 +132,7 @@ def _beside(data: bytes, end: int) -> tuple[dict[str, bytes], list[str]]:
             or not kind[0].islower()
             or len(extras) == bitstream.MAX_ANCILLARY
             or (kind != bitstream.ALPHA and len(payload) > bitstream.MAX_METADATA)
+            or (kind == bitstream.DRAW and len(payload) != 1)
         ):
             dropped.append(kind if kind.isascii() and kind.isalpha() else "?")
         else:
