@@ -22,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import codec
 from codec.network import weights
 from codec.network.model import Codec
+from codec.network.session import open_session
 from codec.training import checkpoint, export, grow, photos, train
 from codec.training.evaluate import evaluate
 from codec.training.settings import Settings, pick
@@ -112,7 +113,7 @@ def test_a_run(
     assert made.model.config == TINY
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     weights.load.cache_clear()
-    codec.api._session.cache_clear()
+    open_session.cache_clear()
     picture = noise_photo(50, 70, 9)
     data = codec.encode(picture, 90)
     assert codec.info(data)["weights"] == made.name.hex()
