@@ -112,7 +112,7 @@ def test_a_run(
     assert made.model.config == TINY
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     weights.load.cache_clear()
-    codec.api._session.cache_clear()
+    open_session.cache_clear()
     picture = noise_photo(50, 70, 9)
     data = codec.encode(picture, 90)
     assert codec.info(data)["weights"] == made.name.hex()

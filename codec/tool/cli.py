@@ -510,7 +510,7 @@ def _decode(args: argparse.Namespace, status: _Status) -> None:
     started = time.perf_counter()
     data = _read_irc(args.IN)
     if args.salvage:
-        from codec.coding.salvage import read_damaged
+        from codec.container.damaged import read_damaged
 
         file = read_damaged(data, args.max_pixels).file
     else:
