@@ -26,7 +26,7 @@ def rotation(seed: int) -> torch.Tensor:
 
 def coupling(channels: int, seed: int = 0) -> Coupling:
     torch.manual_seed(seed)
-    part = Coupling(channels, 8)
+    part = Coupling.halves(channels, 8)
     randomise(part, seed)
     return part
 
@@ -88,7 +88,7 @@ def test_coupling(channels: int, size: tuple[int, int]) -> None:
     half = channels // 2
     assert not torch.allclose(y[:, :half], x[:, :half], atol=0.01)
     assert not torch.allclose(y[:, half:], x[:, half:], atol=0.01)
-    fresh = Coupling(channels, 8)
+    fresh = Coupling.halves(channels, 8)
     assert torch.equal(fresh(x), x)  # the identity, until trained
 
 

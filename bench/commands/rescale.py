@@ -27,7 +27,9 @@ def add(commands: Any) -> None:
         "--through", action="append", default=[], metavar="CODEC=S,...",
         help="send the small pictures through a codec at these settings, too; can be given again",
     )  # fmt: skip
-    parser.add_argument("--draws", type=count, metavar="N", help="also draw N times at temperature 1, and say the spread")
+    parser.add_argument(
+        "--draws", type=count, metavar="N", help="also draw N times at temperature 1, and say the spread"
+    )
     parser.add_argument("--markdown", action="store_true", help="print tables in Markdown, and no codec between")
     parser.add_argument("--out", type=Path, metavar="FILE", help="JSON to write")
     parser.set_defaults(run=run)
@@ -117,7 +119,8 @@ def _cell(values: tuple[float, float | None] | None) -> str:
 def _between(found: list[Mean]) -> str:
     head = ["set", "scale", "method", "through", "bpp", "PSNR-Y", "over RGB"]
     lines = [
-        [m.set, f"x{m.scale}", m.method, m.through, f"{m.bpp:.3f}", f"{m.psnr_y:.2f}", f"{m.psnr_rgb:.2f}"] for m in found
+        [m.set, f"x{m.scale}", m.method, m.through, f"{m.bpp:.3f}", f"{m.psnr_y:.2f}", f"{m.psnr_rgb:.2f}"]
+        for m in found
     ]
     return _aligned(head, lines, False)
 
@@ -125,6 +128,12 @@ def _between(found: list[Mean]) -> str:
 def _aligned(head: list[str], lines: list[list[str]], markdown: bool) -> str:
     if markdown:
         rule = "|---" * len(head) + "|"
-        return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(line) + " |" for line in lines)]) + "\n"
+        return (
+            "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(line) + " |" for line in lines)])
+            + "\n"
+        )
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [head, *lines]) + "\n"
+    return (
+        "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in [head, *lines])
+        + "\n"
+    )

@@ -137,7 +137,9 @@ def means(rows: Sequence[Row]) -> list[Mean]:
         groups.setdefault((row.set, row.method, row.scale, row.through), []).append(row)
     found = []
     for key, members in groups.items():
-        columns = {name: [asdict(m)[name] for m in members] for name in ("psnr_y", "psnr_rgb", "small_y", "small_rgb", "bpp")}
+        columns = {
+            name: [asdict(m)[name] for m in members] for name in ("psnr_y", "psnr_rgb", "small_y", "small_rgb", "bpp")
+        }
         structure = [m.ssim_y for m in members if m.ssim_y is not None]
         mean = {name: float(np.mean(values)) for name, values in columns.items()}
         whole = float(np.mean(structure)) if len(structure) == len(members) else None

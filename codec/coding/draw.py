@@ -44,7 +44,9 @@ def draw(seed: int, level: int, window: Box, version: int) -> NDArray[np.float32
     ValueError where the seed is negative or (version 1) above 65535.
     """
     check(version)
-    return _from_counters(seed, level, window) if version else _from_numpy(seed, level, window)
+    return (
+        from_counters(seed, level, BANDS[level], window, 16 >> level) if version else _from_numpy(seed, level, window)
+    )
 
 
 def _from_numpy(seed: int, level: int, window: Box) -> NDArray[np.float32]:
@@ -65,11 +67,15 @@ def _from_numpy(seed: int, level: int, window: Box) -> NDArray[np.float32]:
     return out
 
 
-def _from_counters(seed: int, level: int, window: Box) -> NDArray[np.float32]:
-    """Version 1: bits by SplitMix64 from the place of a coefficient, made normal by a table."""
+def from_counters(seed: int, level: int, channels: int, window: Box, unit: int) -> NDArray[np.float32]:
+    """Version 1, for any grid: bits by SplitMix64 from the place of a value, made normal by a table.
+
+    seed: 0..65535, ValueError beyond; level: 0..3; channels: at most 16; unit: pixels of the window, a side, that a
+    value stands for. Returns C,h,w.
+    """
     if not 0 <= seed <= 65535:
         raise ValueError(f"seed must be in 0..65535, not {seed}")
-    unit, channels, table = 16 >> level, BANDS[level], quantiles()
+    table = quantiles()
     left, right = window.left // unit, window.right // unit
     rows = np.arange(window.top // unit, window.bottom // unit, dtype=np.uint64)
     words = np.arange(left // LANES + 1, -(-right // LANES) + 1, dtype=np.uint64) * np.uint64(STEP)

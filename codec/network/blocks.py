@@ -212,14 +212,18 @@ class Predictor(nn.Module):
 class Coupling(Transform):
     """Two additive halves, b += f(a), a += g(b) (NICE, arXiv 1410.8516, section 3.2): volume preserving.
 
-    a, b: the first and the second half of the channels; f, g: predictors
+    a, b: the first `cut` channels and the others; f, g: networks that predict one from the other, not invertible
     """
 
-    def __init__(self, channels: int, hidden: int):
+    def __init__(self, cut: int, f: nn.Module, g: nn.Module):
         super().__init__()
-        self.cut = channels // 2
-        self.f = Predictor(self.cut, hidden, channels - self.cut)
-        self.g = Predictor(channels - self.cut, hidden, self.cut)
+        self.cut, self.f, self.g = cut, f, g
+
+    @classmethod
+    def halves(cls, channels: int, hidden: int) -> Coupling:
+        """Of two halves of the channels, with predictors of `hidden` channels."""
+        cut = channels // 2
+        return cls(cut, Predictor(cut, hidden, channels - cut), Predictor(channels - cut, hidden, cut))
 
     def forward(self, x: Tensor) -> Tensor:
         """N,C,H,W -> N,C,H,W."""

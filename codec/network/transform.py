@@ -82,7 +82,9 @@ class Analysis(nn.Module):
     def _stage(channels: int, hidden: int) -> Composition:
         if not hidden:
             return Composition()
-        return Composition(Coupling(channels, hidden), Split(), Coupling(channels, hidden), Reversed(Split()))
+        return Composition(
+            Coupling.halves(channels, hidden), Split(), Coupling.halves(channels, hidden), Reversed(Split())
+        )
 
     def parts(self) -> list[Transform]:
         """The transforms in forward order."""

@@ -1,8 +1,8 @@
 """What a small picture says of itself, so that enlarging it needs no options.
 
 The mark is one line of JSON: in PNG the text chunk `irc-rescale`, in WebP an attribute of the XMP packet. It names the
-scale, the photo's size, the weights and a CRC-32 of the small picture's samples; where that differs, the picture was changed
-since, and what it remembers is not to be trusted.
+scale, the photo's size, the weights and a CRC-32 of the small picture's samples; where that differs, the picture was
+changed since, and what it remembers is not to be trusted.
 
     >>> mark = Mark(scale=2, width=7, height=5, depth=8, grey=False, weights="0123abcd", checksum=9)
     >>> Mark.parse(str(mark)) == mark, mark.small
@@ -33,7 +33,9 @@ _EMPTY = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     b"</rdf:RDF></x:xmpmeta>"
 )
-_DESCRIPTION = re.compile(rb"<rdf:Description rdf:about=\"\" xmlns:irc=\"urn:irc\" irc:rescale=([\"']).*?\1/>", re.DOTALL)
+_DESCRIPTION = re.compile(
+    rb"<rdf:Description rdf:about=\"\" xmlns:irc=\"urn:irc\" irc:rescale=([\"']).*?\1/>", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class Mark:
         except (ValueError, TypeError, LookupError, AttributeError):
             raise InputError("its mark of irc downscale is damaged") from None
         if version != VERSION:
-            raise InputError(f"its mark of irc downscale is of version {str(version)[:20]}, which this irc does not know")
+            raise InputError(
+                f"its mark of irc downscale is of version {str(version)[:20]}, which this irc does not know"
+            )
         sides = all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in (mark.width, mark.height))
         whole = type(mark.checksum) is int and type(mark.grey) is bool and isinstance(mark.weights, str)
         if mark.scale not in SCALES or mark.depth not in (8, 16) or not sides or not whole:

@@ -1,13 +1,13 @@
 """The invertible network of rescaling: a photo <-> a small picture and the detail that it lost.
 
-    >>> import torch
-    >>> f = Rescaler(Shape(scale=2, width=(8,), pairs=(1,)))
-    >>> x = torch.rand(1, 3, 16, 12)
-    >>> small, detail = f.forward(x)
-    >>> [tuple(d.shape[1:]) for d in (small, *detail)]
-    [(3, 8, 6), (9, 8, 6)]
-    >>> bool((f.inverse(small, detail) - x).abs().max() < 1e-5)
-    True
+>>> import torch
+>>> f = Rescaler(Shape(scale=2, width=(8,), pairs=(1,)))
+>>> x = torch.rand(1, 3, 16, 12)
+>>> small, detail = f.forward(x)
+>>> [tuple(d.shape[1:]) for d in (small, *detail)]
+[(3, 8, 6), (9, 8, 6)]
+>>> bool((f.inverse(small, detail) - x).abs().max() < 1e-5)
+True
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from codec.network.blocks import Composition, Coupling, Transform
+from entropy.layers import Convolution, Modules
 
 LOW, DETAIL = 3, 9  #: channels of the small picture, and of the detail of one halving
 SCALES = (2, 4)
@@ -52,59 +55,51 @@ class Shape:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in known})  # type: ignore[arg-type]  # __post_init__ looks at the values
 
 
-def haar(x: Tensor) -> tuple[Tensor, Tensor]:
-    """One level of the Haar wavelet: N,3,H,W (even) -> low band N,3,H/2,W/2, which is the mean of each 2x2 cell, and
-    detail N,9,H/2,W/2: horizontal, vertical, diagonal, of 3 channels each."""
-    a, b, c, d = x[..., ::2, ::2], x[..., ::2, 1::2], x[..., 1::2, ::2], x[..., 1::2, 1::2]
-    return (a + b + c + d) / 4, torch.cat(((a - b + c - d) / 4, (a + b - c - d) / 4, (a - b - c + d) / 4), 1)
+class Haar(Transform):
+    """One level of the Haar wavelet: N,3,H,W (even) -> N,12,H/2,W/2: detail (horizontal, vertical, diagonal, of 3
+    channels each), then the low band, which is the mean of each 2x2 cell."""
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Photo to bands."""
+        a, b, c, d = x[..., ::2, ::2], x[..., ::2, 1::2], x[..., 1::2, ::2], x[..., 1::2, 1::2]
+        return torch.cat((a - b + c - d, a + b - c - d, a - b - c + d, a + b + c + d), 1) / 4
 
-def unhaar(low: Tensor, detail: Tensor) -> Tensor:
-    """The inverse of `haar`."""
-    h, v, d = detail.chunk(3, 1)
-    even = torch.stack((low + h + v + d, low - h + v - d), -1).flatten(-2)
-    odd = torch.stack((low + h - v - d, low - h - v + d), -1).flatten(-2)
-    return torch.stack((even, odd), -2).flatten(-3, -2)
+    def inverse(self, y: Tensor) -> Tensor:
+        """Bands to photo."""
+        h, v, d, low = y.chunk(4, 1)
+        even = torch.stack((low + h + v + d, low - h + v - d), -1).flatten(-2)
+        odd = torch.stack((low + h - v - d, low - h - v + d), -1).flatten(-2)
+        return torch.stack((even, odd), -2).flatten(-3, -2)
 
 
 class Predictor(nn.Module):
     """conv3x3, `depth` residual conv3x3, conv3x3, leaky rectifiers between; zero at the start."""
 
-    def __init__(self, channels_in: int, channels_out: int, width: int, depth: int):
+    def __init__(self, channels: tuple[int, int], width: int, depth: int, unit: float = 1.0):
+        """channels: in and out; unit: what the input is multiplied by."""
         super().__init__()
-        self.first = nn.Conv2d(channels_in, width, 3, padding=1)
-        self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
-        self.last = nn.Conv2d(width, channels_out, 3, padding=1)
+        self.unit = unit
+        self.first = Convolution(channels[0], width, 3, padding=1)
+        self.body = Modules[Convolution](Convolution(width, width, 3, padding=1) for _ in range(depth))
+        self.last = Convolution(width, channels[1], 3, padding=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]  # a convolution with bias has one
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.leaky_relu(self.first(x), SLOPE)
+        """N,C,H,W -> N,C',H,W float32, in units of the details."""
+        x = F.leaky_relu(self.first(x * self.unit), SLOPE)
         for layer in self.body:
             x = x + F.leaky_relu(layer(x), SLOPE)
-        return self.last(x).float()
+        return self.last(x).float() / DETAIL_UNIT
 
 
-class Halving(nn.Module):
-    """Haar, then pairs of additive couplings: low += f(detail), detail += g(low) (NICE, arXiv 1410.8516, section 3.2)."""
-
-    def __init__(self, width: int, pairs: int, depth: int):
-        super().__init__()
-        self.f = nn.ModuleList(Predictor(DETAIL, LOW, width, depth) for _ in range(pairs))
-        self.g = nn.ModuleList(Predictor(LOW, DETAIL, width, depth) for _ in range(pairs))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        low, detail = haar(x)
-        for f, g in zip(self.f, self.g, strict=True):
-            low = low + f(detail * DETAIL_UNIT) / DETAIL_UNIT
-            detail = detail + g(low) / DETAIL_UNIT
-        return low, detail
-
-    def inverse(self, low: Tensor, detail: Tensor) -> Tensor:
-        for f, g in zip(reversed(self.f), reversed(self.g), strict=True):
-            detail = detail - g(low) / DETAIL_UNIT
-            low = low - f(detail * DETAIL_UNIT) / DETAIL_UNIT
-        return unhaar(low, detail)
+def halving(width: int, pairs: int, depth: int) -> Composition:
+    """Haar, then pairs of additive couplings: low += f(detail), detail += g(low)."""
+    couplings = (
+        Coupling(DETAIL, Predictor((DETAIL, LOW), width, depth, DETAIL_UNIT), Predictor((LOW, DETAIL), width, depth))
+        for _ in range(pairs)
+    )
+    return Composition(Haar(), *couplings)
 
 
 class Rescaler(nn.Module):
@@ -120,29 +115,34 @@ class Rescaler(nn.Module):
     T: temperature, 0 for the most likely photo; deviation: of z by channel, measured on training photos.
     """
 
+    deviation: Tensor
+
     def __init__(self, shape: Shape):
         super().__init__()
         self.shape = shape
-        self.halvings = nn.ModuleList(Halving(w, p, shape.depth) for w, p in zip(shape.width, shape.pairs, strict=True))
+        self.halvings = Modules[Composition](
+            halving(w, p, shape.depth) for w, p in zip(shape.width, shape.pairs, strict=True)
+        )
         self.register_buffer("deviation", torch.zeros(len(shape.width), DETAIL))
 
     @property
     def reach(self) -> int:
-        """Pixels of the photo, a multiple of the scale, beyond which nothing depends on a pixel, in either direction."""
+        """Pixels of the photo, a multiple of the scale, beyond which nothing depends on a pixel, either way."""
         layers = self.shape.depth + 2
         return self.shape.scale * sum(2 * pairs * layers for pairs in self.shape.pairs)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Photo -> small picture, not rounded, and the details."""
         details = []
-        for halving in self.halvings:
-            x, detail = halving(x)
-            details.append(detail)
+        for part in self.halvings:
+            y = part(x)
+            details.append(y[:, :DETAIL])
+            x = y[:, DETAIL:]
         return x, details
 
     def inverse(self, small: Tensor, details: Sequence[Tensor] | None = None) -> Tensor:
         """Small picture and details (None: the most likely ones, which are zero) -> photo."""
-        for i, halving in reversed(list(enumerate(self.halvings))):
+        for i, part in reversed(list(enumerate(self.halvings))):
             detail = details[i] if details is not None else small.new_zeros(len(small), DETAIL, *small.shape[2:])
-            small = halving.inverse(small, detail)  # type: ignore[operator]  # ModuleList hides the class
+            small = part.inverse(torch.cat((detail, small), 1))
         return small

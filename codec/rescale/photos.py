@@ -1,10 +1,10 @@
 """Photos made small and large again: what the network does not see (alpha, depth, grey, the mark) is dealt with here.
 
-    >>> import numpy as np
-    >>> photo = np.random.default_rng(0).integers(90, 120, (41, 60, 3), np.uint8)
-    >>> small, mark = down(photo, 2)
-    >>> small.shape, up(small, mark).pixels.shape
-    ((21, 30, 3), (41, 60, 3))
+>>> import numpy as np
+>>> photo = np.random.default_rng(0).integers(90, 120, (41, 60, 3), np.uint8)
+>>> small, mark = down(photo, 2)
+>>> small.shape, up(small, mark).pixels.shape
+((21, 30, 3), (41, 60, 3))
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from codec.coding.draw import normal
+from codec.coding.draw import from_counters
 from codec.container.grid import Box
 from codec.errors import InputError
 from codec.pictures import formats
@@ -42,8 +42,8 @@ def _resized(alpha: Pixels, width: int, height: int) -> NDArray[np.uint8]:
 def down(picture: NDArray[Any], scale: int = 2, weights: str | None = None) -> tuple[NDArray[np.uint8], Mark]:
     """A picture of any kind that `codec.encode` takes -> h,w,3 (with alpha h,w,4) of 8 bits, and its mark.
 
-    Sides are divided by `scale` (2 or 4) and rounded up. Alpha is reduced by bicubic interpolation. weights: id of the network
-    (None: the installed one of this scale). Raises InputError, WeightsError, ValueError.
+    Sides are divided by `scale` (2 or 4) and rounded up. Alpha is reduced by bicubic interpolation. weights: id of the
+    network (None: the installed one of this scale). Raises InputError, WeightsError, ValueError.
     """
     if scale not in SCALES:
         raise ValueError(f"scale must be {' or '.join(map(str, SCALES))}, not {scale}")
@@ -72,8 +72,8 @@ def up(
 ) -> Large:
     """A small picture and its mark -> the photo, at 8 or 16 bits a sample.
 
-    Without a mark, or where the samples or the size are not those that it names, the outcome is a guess, and a note says so.
-    scale: of pictures without a mark (default 2); other than the mark's, it is an InputError. temperature (0..2), seed
+    Without a mark, or where the samples or the size are not those that it names, the outcome is a guess, and a note says
+    so. scale: of pictures without a mark (default 2); other than the mark's, it is an InputError. temperature (0..2), seed
     (0..65535): of the draw of what was lost; at 0 the most likely photo. Raises InputError, WeightsError, ValueError.
     """
     for name, value, high in (("temperature", temperature, 2), ("seed", seed, 65535)):
@@ -92,8 +92,10 @@ def up(
     if mark is None:
         notes.append("it has no mark of irc downscale: what is enlarged is a guess")
     elif mark.small != (width, height):
-        notes.append(f"it is {width} x {height} pixels, its mark says {mark.small[0]} x {mark.small[1]}: it was cropped or "
-                     "resized since, and what is enlarged is a guess")  # fmt: skip
+        notes.append(
+            f"it is {width} x {height} pixels, its mark says {mark.small[0]} x {mark.small[1]}: it was cropped or resized "
+            "since, and what is enlarged is a guess"
+        )
     else:
         size, grey = (mark.height, mark.width), mark.grey
         if checksum(np.ascontiguousarray(colour).tobytes()) != mark.checksum:
@@ -113,6 +115,6 @@ def _drawing(network: Rescaler, temperature: float, seed: int) -> Callable[[int,
         return None
 
     def draw(level: int, window: Box, unit: int) -> NDArray[np.float32]:
-        return normal(seed, level, DETAIL, window, unit) * np.float32(temperature)
+        return from_counters(seed, level, DETAIL, window, unit) * np.float32(temperature)
 
     return draw

@@ -1,7 +1,7 @@
 """A whole picture through a rescaling network, window by window, in bounded memory.
 
-A window is computed with a margin of the network's reach around it, so that where windows meet nothing is seen; a picture
-of 100 megapixels takes little more than its own samples.
+A window is computed with a margin of the network's reach around it, so that where windows meet nothing is seen; a
+picture of 100 megapixels takes little more than its own samples.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from codec.pictures.formats import Pixels
 from codec.rescale.network import DETAIL, Rescaler
 
 SIDE = 1024  #: pixels of the photo, a side, that a window is for
-Draw = Callable[[int, Box, int], NDArray[np.float32]]  #: (level, box, pixels a value stands for) -> C,h,w standard normal
+Draw = Callable[
+    [int, Box, int], NDArray[np.float32]
+]  #: (level, box, pixels a value stands for) -> C,h,w standard normal
 
 
 def _windows(height: int, width: int, scale: int, reach: int) -> Iterator[tuple[Box, Box]]:
@@ -43,7 +45,7 @@ def _device(network: Rescaler) -> torch.device:
 
 @torch.no_grad()
 def reduced(network: Rescaler, colour: Pixels) -> NDArray[np.uint8]:
-    """Samples H,W or H,W,3 of 8 or 16 bits -> the small picture, h,w,3, each side divided by the scale and rounded up."""
+    """Samples H,W or H,W,3 of 8 or 16 bits -> the small picture, h,w,3, sides divided by the scale and rounded up."""
     scale = network.shape.scale
     padding = [(0, -n % scale) for n in colour.shape[:2]] + [(0, 0)] * (colour.ndim - 2)
     padded = np.pad(colour, padding, "edge")
@@ -63,8 +65,8 @@ def enlarged(
 ) -> Pixels:
     """A small picture h,w,3 -> samples of a mode (codec/pictures/formats.py) and of size (height, width).
 
-    size: at most `scale` times that of the small picture, and less by less than the scale. draw: gives the z to take; None:
-    the most likely one. ValueError where the sizes do not belong together.
+    size: at most `scale` times that of the small picture, and less by less than the scale. draw: gives the z to take;
+    None: the most likely one. ValueError where the sizes do not belong together.
     """
     scale = network.shape.scale
     height, width = (n * scale for n in small.shape[:2])

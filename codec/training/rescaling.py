@@ -76,8 +76,8 @@ def errors(network: Rescaler, x: Tensor) -> Errors:
 
 
 def objective(found: Errors, settings: RescalingSettings) -> Tensor:
-    """The mean over photos of log errors, which is what a mean of PSNRs is, and the small pictures' error as it is: where a
-    small picture looks wrong, nothing that another photo gains makes up for it."""
+    """The mean over photos of log errors, which is what a mean of PSNRs is, and the small pictures' error as it is: where
+    a small picture looks wrong, nothing that another photo gains makes up for it."""
     logs = torch.log(found.luma + settings.floor) + settings.colour * torch.log(found.colour + settings.floor)
     return (logs + settings.guidance * found.small).mean()
 
@@ -85,8 +85,8 @@ def objective(found: Errors, settings: RescalingSettings) -> Tensor:
 def grown(state: dict[str, Tensor], network: Rescaler) -> dict[str, Tensor]:
     """The state of `network` that computes what `state`, of narrower predictors, does (Net2Net, arXiv 1511.05641).
 
-    New channels start as half of what they were drawn, and nothing that was there before listens to them yet. ValueError where a
-    tensor is missing or became smaller.
+    New channels start as half of what they were drawn, and nothing that was there before listens to them yet. ValueError
+    where a tensor is missing or became smaller.
     """
     out = network.state_dict()
     for name, fresh in out.items():
