@@ -1,5 +1,6 @@
 """irc-bench as it is used: measuring, resuming, comparing, drawing, and what goes wrong."""
 
+import io
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from bench.errors import BenchError
 from bench.peers import pillow_codecs
 from bench.peers.codecs import CODECS, PillowCodec, open_codec
 from bench.runs import generations, rd
+from bench.runs.folder import Run
 from bench.runs.generations import run_generations, schedules
 from bench.runs.images import read_image, write_json
 
@@ -389,15 +391,101 @@ def test_bdrate_warns_of_other_images(tmp_path, capsys):
 
 
 def test_bdrate_of_a_name_that_is_both(tmp_path, capsys):
+    """The measured curve is taken, and the table says so."""
     write_curve(tmp_path / "a.json", "jpeg", BPP, PSNR)
-    assert main(["bdrate", str(tmp_path / "a.json"), "--anchor", "jpeg"]) == 2
-    assert "measured:jpeg" in capsys.readouterr().err
-    assert main(["bdrate", str(tmp_path / "a.json"), "--anchor", "measured:jpeg"]) == 0
+    for key, line, first in (
+        ("jpeg", "against jpeg (measured)", "+0.00"),
+        ("measured:jpeg", "against jpeg (measured)", "+0.00"),
+        ("published:jpeg", "against jpeg (published)", "-36.27"),
+    ):
+        assert main(["bdrate", str(tmp_path / "a.json"), "--anchor", key]) == 0
+        out = capsys.readouterr().out.splitlines()
+        assert line in out[0] and out[2].split()[1] == first
     # one name in two files
     write_curve(tmp_path / "b.json", "jpeg", BPP, PSNR)
     files = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
     assert main(["bdrate", *files, "--anchor", "jpeg@a"]) == 0
     assert "jpeg@b" in capsys.readouterr().out
+
+
+def test_bdrate_against_several(tmp_path, capsys):
+    """A column each; published rows say that they are."""
+    write_curve(tmp_path / "a.json", "ours", [0.8 * rate for rate in BPP], PSNR)
+    write_curve(tmp_path / "b.json", "jpeg", BPP, PSNR)
+    command = ["bdrate", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--published", "vtm,av1", "--markdown"]
+    assert main([*command, "--anchor", "bpg444", "--anchor", "jpeg"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:4] == ["| codec | against bpg444 (published) | against jpeg (measured) |", "|---|---|---|"]
+    assert lines[4].startswith("| ours | ") and lines[4].endswith(" | -20.00 (29.50-36.50 dB) |")
+    assert [line.split(" | ")[0] for line in lines[5:]] == ["| jpeg", "| vtm (published)", "| av1 (published)"]
+    assert lines[6].split(" | ")[1].startswith("-21.39 ")
+
+
+def test_bdrate_and_plot_by_other_metrics(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    scores = {"psnr-y": PSNR, "ssimulacra2": [20, 50, 70, 85], "ms-ssim-rgb": [0.9, 0.95, 0.98, 0.99]}
+    for name, factor in (("ours", 0.7), ("avif", 1)):
+        results = {"bpp": [factor * rate for rate in BPP], "psnr-rgb": PSNR, **scores}
+        write_json(tmp_path / f"{name}.json", {"name": name, "results": results, "images": ["a.png"]})
+    files = [str(tmp_path / "ours.json"), str(tmp_path / "avif.json")]
+    for metric, label, interval in (
+        ("ssimulacra2", "SSIMULACRA2", "20.00-85.00"),
+        ("ms-ssim", "MS-SSIM", "10.00-20.00 dB"),
+        ("psnr-y", "PSNR-Y", "29.00-38.00 dB"),
+    ):
+        assert main(["bdrate", *files, "--metric", metric]) == 0
+        said = capsys.readouterr()
+        assert said.out.splitlines()[0] == f"BD-rate in % against avif (measured), {label}; minus is better"
+        assert said.out.splitlines()[2].split(maxsplit=1)[1] == f"-30.00 ({interval})" and said.err == ""
+        assert main(["plot", *files, "--metric", metric, "--out", str(tmp_path / "x.svg")]) == 0
+        assert f">{label}" in (tmp_path / "x.svg").read_text()
+    assert main(["bdrate", *files, "--metric", "ssimulacra2", "--published", "vtm"]) == 2
+    assert "published curves are of PSNR over RGB" in capsys.readouterr().err
+    # these images are not Kodak's: what was measured is compared with
+    assert main(["bdrate", *files]) == 0
+    assert "against avif (measured)" in capsys.readouterr().out
+    assert main(["report", *files, "--out", str(tmp_path / "x.html")]) == 0
+    assert "against avif (measured)" in (tmp_path / "x.html").read_text()
+
+
+ENCODE = f"{sys.executable} -c 'import sys; from PIL import Image; Image.open(sys.argv[1]).save(sys.argv[2], quality=int(sys.argv[3]))'"
+DECODE = f"{sys.executable} -c 'import sys; from PIL import Image; Image.open(sys.argv[1]).save(sys.argv[2])'"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_codec_of_two_commands(folder, out, capsys, jobs):
+    """It is measured as the one that it calls is; {out}.jpg has a suffix."""
+    encoder, decoder = ENCODE + " {in} {out}.jpg {q}", DECODE + " {in}.jpg {out}"
+    command = ["rd", str(folder), "--settings", "mine=60,90", "--jobs", jobs, "--out", str(out)]
+    command += ["--no-ms-ssim", "--no-ssimulacra2", "--external", f"mine={encoder}", decoder]
+    assert main(command) == 0
+    curve = json.loads(out.read_text())
+    assert (curve["name"], curve["version"], len(curve["rows"])) == ("mine", f"{encoder}; {decoder}", 6)
+    buffer = io.BytesIO()
+    Image.fromarray(picture(1)).save(buffer, "JPEG", quality=60)
+    row = next(row for row in curve["rows"] if (row["image"], row["setting"]) == ("1.png", 60))
+    assert row["bytes"] == len(buffer.getvalue())
+    with Image.open(buffer) as decoded:
+        mean_square = np.mean((picture(1).astype(float) - np.asarray(decoded)) ** 2)
+    assert row["psnr-rgb"] == pytest.approx(10 * np.log10(255**2 / mean_square))
+    # another command is another codec
+    assert main([*command[:-2], f"mine={encoder} x", decoder]) == 2
+    assert "write to another file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("pair", "why"),
+    [
+        (["mine=true {in} {out}", "true {in} {out}"], "lacks {q}"),
+        (["mine=true {in} {out} {q}", "true {in}"], "lacks {out}"),
+        (["jpeg=true {in} {out} {q}", "true {in} {out}"], "there is a codec of that name"),
+        (["mine=true {in} {out} {q}", "true {in} {out}"], "must say at which settings"),
+        (["mine=nosuchprogram {in} {out} {q}", "true {in} {out}"], "no program nosuchprogram"),
+    ],
+)
+def test_commands_that_are_no_codec(folder, out, capsys, pair, why):
+    assert main(["rd", str(folder), "--external", *pair, "--out", str(out)]) == 2
+    assert why in capsys.readouterr().err and not out.exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": 1}', '{"curves": [3]}', "\x00"])
@@ -521,7 +609,7 @@ def test_generations_refuse_a_file_of_something_else(folder, out, capsys):
 def test_generations_of_a_failing_codec(folder, out):
     codec = Faulty(4, RuntimeError("out of luck"))
     document, outcome = generations.measure_generations(
-        folder, [codec], {"jpeg": [(50,)]}, 3, out, report=lambda text: None
+        Run(folder, out, [codec], report=lambda text: None), {"jpeg": [(50,)]}, 3
     )
     assert sorted(document["series"][0]["images"]) == ["0.png", "2.png"]
     assert len(outcome.failures) == 1

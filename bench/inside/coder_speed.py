@@ -9,13 +9,14 @@ the median of three runs counts, after one that does not.
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from bench.inside.program import numbers
+from bench.inside.program import parser as program
 from bench.runs.images import list_images, read_image
 from codec import api
 from entropy.coder import Coder, Decoder, Encoder, Models
@@ -36,14 +37,14 @@ class Timed:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.inside.coder_speed", description=__doc__.split("\n")[0])
+    parser = program("bench.inside.coder_speed", __doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--qualities", default="50,100", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--qualities", type=numbers, default="50,100", help="comma-separated (default: %(default)s)")
     a = parser.parse_args(argv)
     session = api._session(None, torch.device("cpu"))
     prior = session.prior
     print(f"{'quality':>7} {'symbols':>9} {'code ms':>8} {'decode ms':>9} {'both ms':>8} {'most ms':>8}")
-    for quality in [float(q) for q in a.qualities.split(",")]:
+    for quality in a.qualities:
         code, rows = round(quality * 256), []
         for photo in list_images(a.folder):
             latent = session.code(session.bands(read_image(photo)), code)[1]
