@@ -29,6 +29,7 @@ class Timed:
         self.coder, self.seconds, self.symbols = coder, 0.0, 0
 
     def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        """Code as the coder does, and count."""
         began = time.thread_time()
         out = self.coder.code(models, ids, values)
         self.seconds += time.thread_time() - began
@@ -37,6 +38,7 @@ class Timed:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.coder_speed", __doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--qualities", type=numbers, default="50,100", help="comma-separated (default: %(default)s)")

@@ -41,6 +41,7 @@ def estimated(model: Codec, latent: Latent, quality: torch.Tensor, coded: list[t
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.integer_cost", __doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)

@@ -66,6 +66,7 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.macs", __doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--quality", type=float, default=50)

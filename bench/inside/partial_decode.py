@@ -45,6 +45,7 @@ def decoded(data: bytes, **options: Any) -> tuple[np.ndarray, dict[str, float]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.partial_decode", __doc__)
     parser.add_argument("photos", type=Path, help="folder of photos")
     parser.add_argument("--out", type=Path, required=True, help="results, JSON lines")

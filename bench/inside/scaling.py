@@ -61,6 +61,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.scaling", __doc__)
     parser.add_argument("photos", type=Path, help="folder of photos")
     parser.add_argument("--out", type=Path, required=True, help="results, JSON; what it has is not measured again")

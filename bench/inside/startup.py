@@ -61,6 +61,7 @@ def table(runs: dict[str, list[Ended]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.startup", __doc__)
     parser.add_argument("photo", type=Path, help="a photo")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default 1)")

@@ -60,6 +60,7 @@ def measure(folder: Path, quality: float, temperatures: list[float]) -> list[lis
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.texture", __doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--qualities", type=numbers, default="10,20,30", help="comma-separated (default: %(default)s)")

@@ -73,6 +73,7 @@ def draw(runs: list[Run], labels: list[str], out: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.training_curve", __doc__)
     parser.add_argument("logs", type=Path, nargs="+", metavar="LOG", help="log.jsonl of a run")
     parser.add_argument("--labels", nargs="+", help="one for each log (default: its folder)")

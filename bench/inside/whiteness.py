@@ -1,4 +1,4 @@
-"""Is what is lost really Gaussian, given what is kept?
+"""Whether what is lost is Gaussian, given what is kept.
 
     python -m bench.inside.whiteness PHOTOS --out docs/img/lost.png
 
@@ -129,6 +129,7 @@ def plot(rows: list[Group], out: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.whiteness", __doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--qualities", type=numbers, default="10,40,70", help="comma-separated (default: %(default)s)")
