@@ -10,7 +10,7 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from test_bench_cli import generations_document
+from test_bench_curves import generations_document
 
 from bench.cli import main
 from bench.figures.pictures import closest, version_of
