@@ -1,5 +1,6 @@
 """BD-rate tables and plots of result files: anchors, metrics, and what is refused."""
 
+import json
 from itertools import pairwise
 
 import pytest
