@@ -130,7 +130,8 @@ class Prior(nn.Module):
     @torch.no_grad()
     def rounded(self, side: Tensor, y: list[Tensor], weight: list[Tensor], given: AtQuality) -> list[Tensor]:
         """Coefficients (in steps), each rounded to the nearest integer or to the next one toward zero as the walk comes
-        by, as the encoder does (entropy/rounding.py); weight: N,C,1,1 a level, bits that a squared step is worth."""
+        by, as the encoder does (entropy/rounding.py); weight: N,C,1,1 a level, bits that a squared step is worth.
+        """
         known = [Hidden(torch.zeros_like(a)) for a in y]
         for step in level_steps(self.graph, self._bias(given.at), torch.asinh(side), known.__getitem__):
             mean, scale = self._scaled(step, given)

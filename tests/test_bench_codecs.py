@@ -214,6 +214,42 @@ def test_irc_names_its_weights_or_is_missing(monkeypatch):
         open_codec("irc")
 
 
+@pytest.mark.parametrize("name", ["irc", "irc-stable"])
+def test_irc_itself_there_and_back(photo, name):
+    """The adapter with the codec behind it: pixels, checksum and weights are the codec's own."""
+    import codec
+
+    adapter = open_codec(name)
+    crop = photo[:64, :96]
+    data = adapter.encode(crop, 60)
+    assert data == codec.encode(crop, 60, stable=name == "irc-stable")
+    decoded = adapter.decode(data)
+    assert decoded.dtype == np.uint8 and distortion.psnr(crop, decoded) > 28
+    info = codec.info(data)
+    assert adapter.latent(data) == str(info["checksum"])
+    assert adapter.version.endswith(f"weights {info['weights']}") and adapter.rate_bytes(data) == len(data)
+    again = adapter.encode(decoded, 60)
+    if name == "irc-stable":
+        assert again == data
+    assert len(adapter.encode(crop, 20)) < len(data) < len(adapter.encode(crop, 90))
+
+
+def test_avif_by_its_tunes():
+    """What people get by default is tune IQ, at another size and lower PSNR than tune PSNR; speed 0 is another file."""
+    try:
+        plain, eye, slow = (open_codec(name) for name in ("avif", "avif-iq", "avif-s0"))
+    except CodecMissing as error:
+        pytest.skip(str(error))
+    image = noisy(picture(96, 128))
+    files = [codec.encode(image, 60) for codec in (plain, eye, slow)]
+    assert len(set(files)) == 3
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "AVIF", quality=60, speed=4, subsampling="4:4:4", max_threads=1)
+    assert files[1] == buffer.getvalue()
+    assert eye.description == "AVIF 4:4:4, libaom at speed 4, tune IQ; the setting is quality"
+    assert "speed 0" in slow.description and slow.name == "avif-s0"
+
+
 def test_unknown_codec():
     with pytest.raises(BenchError, match="no codec is called 'gif'"):
         codecs.open_codec("gif")

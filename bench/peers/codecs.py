@@ -12,8 +12,7 @@ import numpy as np
 
 from bench.errors import BenchError, CodecMissing
 from bench.metrics.distortion import Image8
-from bench.peers import pillow_codecs
-from bench.peers.bpg import BpgCodec
+from bench.peers import pillow_codecs, programs
 from bench.peers.compressai_models import MODELS, CompressAiCodec
 from bench.peers.pillow_codecs import PillowCodec, coded_picture_bytes, distribution_version
 
@@ -115,15 +114,17 @@ CODECS: Mapping[str, Callable[[], Codec]] = {
     "jpeg2000": pillow_codecs.jpeg2000,
     "webp": pillow_codecs.webp,
     "avif": pillow_codecs.avif,
+    "avif-iq": partial(pillow_codecs.avif, "avif-iq", tune="iq"),
+    "avif-s0": partial(pillow_codecs.avif, "avif-s0", tune="iq", speed=0),
     "jxl": pillow_codecs.jxl,
     "hevc": pillow_codecs.hevc,
-    "bpg": BpgCodec,
+    "bpg": programs.bpg,
     **{name: partial(CompressAiCodec, name) for name in MODELS},
     **{f"{name}-untrained": partial(CompressAiCodec, name, trained=False) for name in MODELS},
 }
 """How each codec is made, by its name; every value can be pickled."""
 
-DEFAULT = tuple(name for name in CODECS if not name.startswith("irc-") and not name.endswith("-untrained"))
+DEFAULT = tuple(name for name in CODECS if not name.startswith(("irc-", "avif-")) and not name.endswith("-untrained"))
 """The codecs of a rate-distortion run unless others are asked for."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any
@@ -58,7 +59,8 @@ def run_tasks(tasks: Iterable[Task], codecs: Sequence[Codec], jobs: int) -> Iter
         for task in tasks:
             yield task, _attempt(by_name[task.codec], task)
         return
-    openers = {codec.name: CODECS[codec.name] for codec in codecs}
+    # one that has no name there goes to the processes as it is
+    openers = {codec.name: CODECS.get(codec.name) or partial(_itself, codec) for codec in codecs}
     remaining = iter(tasks)
     suspects: list[Task] = []
     while True:
@@ -71,6 +73,10 @@ def run_tasks(tasks: Iterable[Task], codecs: Sequence[Codec], jobs: int) -> Iter
             task = suspects.pop()
             if (yield from _run_pool(iter([task]), openers, 1)):
                 yield task, Failure("the process of the codec died")
+
+
+def _itself(codec: Codec) -> Codec:
+    return codec
 
 
 def _run_pool(

@@ -359,7 +359,8 @@ def save(
 
 def _tiff_exif(exif: bytes | None, xmp: bytes | None) -> bytes | None:
     """EXIF data for a TIFF file: without tags that describe a file's layout, which would take the place of the file's
-    own, and with XMP as a tag. Empty where nothing is left, None where Pillow cannot read it or write it again."""
+    own, and with XMP as a tag. Empty where nothing is left, None where Pillow cannot read it or write it again.
+    """
     joined = Image.Exif()
     try:
         joined.load(exif or b"")

@@ -844,7 +844,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def entry() -> NoReturn:
     """The program: `main`, then an exit at once. To take the interpreter and torch apart takes half a second; files are
-    closed, and what else would happen at exit is nothing that a user waits for."""
+    closed, and what else would happen at exit is nothing that a user waits for.
+    """
     code = main()
     try:
         sys.stdout.flush()

@@ -88,7 +88,8 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 def rate_distortion(result: Forward, lam: Tensor, area: int, rate_power: float = 0.0) -> Tensor:
     """Mean of bpp + lambda x MSE (of 0..255: lambda is CompressAI's, whose RateDistortionLoss this is where all
-    lambdas are equal), each image weighted by (lambda / 0.02)^-rate_power. lam: N; area: pixels an image."""
+    lambdas are equal), each image weighted by (lambda / 0.02)^-rate_power. lam: N; area: pixels an image.
+    """
     return ((result.bits / area + lam * result.mse) * (lam / 0.02) ** -rate_power).mean()
 
 
@@ -214,7 +215,8 @@ class Run:
 
     def advance(self, done: float) -> None:
         """One step. Nothing in it is read back from the device. A step whose gradient is not finite counts as one of
-        gradient zero: what the optimiser remembers of earlier ones still moves the weights."""
+        gradient zero: what the optimiser remembers of earlier ones still moves the weights.
+        """
         settings, model = self.settings, self.model
         rate = settings.learning_rate * min(1, (self.step + 1) / settings.warmup)
         for group in self.optimiser.param_groups:
