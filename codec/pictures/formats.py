@@ -38,6 +38,7 @@ def mode_of(colour: Pixels) -> int:
 
 
 def is_grey(mode: int) -> bool:
+    """Whether a mode has one channel of colour."""
     return mode % 2 == 0
 
 

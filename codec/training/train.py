@@ -355,6 +355,7 @@ def given_settings(path: Path | None, items: Sequence[str], minutes: float | Non
 
 
 def main(argv: list[str] | None = None) -> int:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m codec.training.train", description="Train a model on photos.")
     parser.add_argument(
         "sources", nargs="+", type=Path, metavar="PHOTOS", help="folders of photos of any format, or packed files"
