@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np

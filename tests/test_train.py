@@ -108,14 +108,15 @@ def test_a_run(
     assert not list(out.glob("*.part"))
 
     # what it made is weights
-    assert export.main([str(out / "checkpoint.pt"), str(tmp_path / "irc1.safetensors")]) == 0
-    made = weights.read(tmp_path / "irc1.safetensors")
-    assert made.model.config == TINY
-    monkeypatch.setattr(weights, "FOLDER", tmp_path)
-    weights.load.cache_clear()
-    open_session.cache_clear()
+    texts = ["--licence", "CC0", "--credits", "those who took part"]
+    assert export.main([str(out / "checkpoint.pt"), str(tmp_path / "made"), *texts, "--better", "nothing"]) == 0
+    (path,) = (tmp_path / "made").iterdir()
+    made = weights.read(path)
+    assert made.model.config == TINY and path.name == f"irc-{made.name.hex()}.safetensors"
+    notes = weights_file.read(path)[0]
+    assert (notes["licence"], notes["credits"], notes["better"]) == ("CC0", "those who took part", "nothing")
     picture = noise_photo(50, 70, 9)
-    data = codec.encode(picture, 90)
+    data = codec.encode(picture, 90, weights=path)
     assert codec.info(data)["weights"] == made.name.hex()
     codec.verify(data)
     error = ((codec.decode(data, array=True).astype(float) - picture) ** 2).mean()

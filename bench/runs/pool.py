@@ -13,7 +13,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
-from bench.peers.codecs import CODECS, Codec
+from bench.peers.codecs import Codec, opener
 
 __all__ = ["Failure", "Task", "cores", "describe_error", "run_tasks"]
 
@@ -58,7 +58,7 @@ def run_tasks(tasks: Iterable[Task], codecs: Sequence[Codec], jobs: int) -> Iter
         for task in tasks:
             yield task, _attempt(by_name[task.codec], task)
         return
-    openers = {codec.name: CODECS[codec.name] for codec in codecs}
+    openers = {codec.name: opener(codec.name) for codec in codecs}
     remaining = iter(tasks)
     suspects: list[Task] = []
     while True:

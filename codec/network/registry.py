@@ -1,7 +1,7 @@
 """Which weights there are: those that were ever released, and those installed here.
 
 Weights files are called irc-<id>.safetensors and lie in the package's folder `weights` or in a folder that the
-environment variable IRC_WEIGHTS names (several are separated as in PATH). `weights/index.json` lists every released file
+environment variable IRC_WEIGHTS names (several are separated as in PATH). `weights/index.json` lists every released one
 and which id is the default of each kind. Released files are never changed or removed.
 
 >>> default() in [weights.id for weights in installed()]
@@ -95,7 +95,7 @@ def default(kind: str = "codec") -> str:
 
 
 def locate(id: str) -> Path:
-    """The file of the weights of this id (8 hex digits); WeightsError, which says where to get it, if it is not here."""
+    """The file of the weights of this id (8 hex digits); WeightsError, which says where to get it, if there is none."""
     for folder in folders():
         if (path := folder / f"irc-{id}.safetensors").is_file():
             return path

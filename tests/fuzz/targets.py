@@ -153,7 +153,11 @@ def seeds() -> dict[str, list[bytes]]:
         stream = io.BytesIO()
         Image.fromarray(colour).convert(mode).save(stream, kind, **options)
         pictures.append(stream.getvalue())
-    return {"irc": files, "picture": pictures, "weights": [path.read_bytes() for path in DATA.glob("irc-*.safetensors")]}
+    return {
+        "irc": files,
+        "picture": pictures,
+        "weights": [path.read_bytes() for path in DATA.glob("irc-*.safetensors")],
+    }
 
 
 INTERESTING = (
