@@ -40,6 +40,12 @@ class Weights:
     name: bytes  #: 4 bytes: the id, as .irc files name it
 
 
+def config_of(given: dict[str, Any]) -> Config:
+    """The configuration with these values, as JSON or a checkpoint has them; TypeError or ValueError without one."""
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Config(**values)
+
+
 def exact_prior(model: Codec) -> IntegerPrior:
     """The integer model of a trained one."""
     log2e = 1 / np.log(2)
@@ -56,7 +62,7 @@ def pack(model: Codec, notes: dict[str, str]) -> bytes:
     Couplings that are still the identity are left out.
     """
     idle = [name for name in ("quarter", "eighth") if _identity(model.f, name)]
-    config = dataclasses.replace(model.config, **{f"hidden_{name}": 0 for name in idle})
+    config = config_of({**dataclasses.asdict(model.config), **{f"hidden_{name}": 0 for name in idle}})
     left_out = tuple(f"f.{name}." for name in idle)
     arrays = {f"prior.{k}": v for k, v in exact_prior(model).arrays().items()}
     for key, value in model.state_dict().items():
@@ -82,8 +88,7 @@ def read(path: Path) -> Weights:
         metadata, arrays = weights_file.parse(data)
         if metadata.get("format") != FORMAT:
             raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
-        given: dict[str, Any] = json.loads(metadata["config"])
-        config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        config = config_of(json.loads(metadata["config"]))
         for key, array in arrays.items():
             if key.startswith("prior.") != (array.dtype.kind in "iu"):
                 raise ValueError(f"{key} is of the wrong type")

@@ -15,16 +15,15 @@ from typing import Any
 from codec import atomic
 from codec.network import registry
 from codec.network.model import Codec
-from codec.network.weights import pack
+from codec.network.weights import config_of, pack
 from codec.training import checkpoint
 from codec.training.settings import TrainingError
-from entropy.config import Config
 
 
 def from_checkpoint(path: Path) -> tuple[Codec, dict[str, Any]]:
     """The averaged model of a checkpoint, and the checkpoint; TrainingError where it is none."""
     state = checkpoint.read(path)
-    model = Codec(Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()}))
+    model = Codec(config_of(state["config"]))
     model.load_state_dict(state["average"])
     return model.eval(), state
 
