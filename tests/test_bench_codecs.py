@@ -16,6 +16,7 @@ from bench.metrics import distortion
 from bench.peers import codecs
 from bench.peers.codecs import CODECS, coded_picture_bytes, open_codec, open_codecs
 from bench.peers.compressai_models import pack, unpack
+from codec.network import registry
 
 
 def picture(height=40, width=56):
@@ -185,6 +186,20 @@ def test_missing_codecs_are_named(monkeypatch):
     assert set(missing) == {"jxl", "hevc", "avif"}
     assert "without libavif" in missing["avif"]
     assert "pillow_heif" in missing["hevc"]
+
+
+def test_irc_with_weights_of_an_id():
+    """In a process of its own, too; ids that are not here are missing, and other names take none."""
+    id = registry.default()
+    codec = open_codec(f"irc:{id}")
+    assert codec.name == f"irc:{id}" and f"weights {id}" in codec.version
+    image = picture(40, 64)
+    assert codec.encode(image, 30) == open_codec("irc").encode(image, 30)
+    with pytest.raises(CodecMissing, match="0badf00d are not installed"):
+        open_codec("irc:0badf00d")
+    for name in ("irc:", "jpeg:0badf00d"):
+        with pytest.raises(BenchError, match="irc:ID"):
+            open_codec(name)
 
 
 def test_irc_names_its_weights_or_is_missing(monkeypatch):

@@ -37,7 +37,7 @@ def add_measuring(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the options of a command that runs codecs on a folder; `default` says which, unless asked."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of images")
     parser.add_argument(
-        "--codecs", type=names, metavar="NAME,...", help=f"from {', '.join(CODECS)} (default: {default})"
+        "--codecs", type=names, metavar="NAME,...", help=f"from {', '.join(CODECS)}, irc:ID (default: {default})"
     )
     parser.add_argument(
         "--settings", action="append", default=[], metavar="[NAME=]S,...",

@@ -16,7 +16,7 @@ from bench.peers import pillow_codecs, programs
 from bench.peers.compressai_models import MODELS, CompressAiCodec
 from bench.peers.pillow_codecs import PillowCodec, coded_picture_bytes, distribution_version
 
-__all__ = ["CODECS", "DEFAULT", "Codec", "PillowCodec", "coded_picture_bytes", "open_codec", "open_codecs"]
+__all__ = ["CODECS", "DEFAULT", "Codec", "PillowCodec", "coded_picture_bytes", "open_codec", "open_codecs", "opener"]
 
 
 class Codec(Protocol):
@@ -59,17 +59,21 @@ class IrcCodec:
     settings: tuple[float, ...] = (0, 15, 30, 45, 60, 75, 90, 100)
     options: Mapping[str, Any] = {}
 
-    def __init__(self) -> None:
+    def __init__(self, weights: str | None = None) -> None:
+        """weights: the id of those that encode; None: the default."""
+        if weights:
+            self.name = f"irc:{weights}"
+            self.options = {"weights": weights}
         try:
             import codec
 
             self._module: Any = codec
             # a first file shows that the weights are there, and loads them before anything is
             # timed; it also says which they are, so that curves of two trainings never mix
-            weights = codec.info(self.encode(np.full((64, 64, 3), 128, np.uint8), 50))["weights"]
+            made_with = codec.info(self.encode(np.full((64, 64, 3), 128, np.uint8), 50))["weights"]
         except Exception as error:
             raise CodecMissing(self.name, f"{type(error).__name__}: {error}") from error
-        self.version = f"irc {distribution_version('irc-codec')}, weights {weights}"
+        self.version = f"irc {distribution_version('irc-codec')}, weights {made_with}"
 
     def encode(self, image: Image8, setting: float) -> bytes:
         """Return the file of an image at a quality."""
@@ -128,11 +132,19 @@ DEFAULT = tuple(name for name in CODECS if not name.startswith(("irc-", "avif-")
 """The codecs of a rate-distortion run unless others are asked for."""
 
 
+def opener(name: str) -> Callable[[], Codec]:
+    """Return how a codec is made: one of `CODECS`, or irc:ID, which is irc with the weights of that id."""
+    kind, _, weights = name.partition(":")
+    if kind == "irc" and weights:
+        return partial(IrcCodec, weights)
+    if name not in CODECS:
+        raise BenchError(f"no codec is called {name!r}; there are {', '.join(CODECS)}, and irc:ID")
+    return CODECS[name]
+
+
 def open_codec(name: str) -> Codec:
     """Return a codec by name; `CodecMissing` says why this installation has it not."""
-    if name not in CODECS:
-        raise BenchError(f"no codec is called {name!r}; there are {', '.join(CODECS)}")
-    return CODECS[name]()
+    return opener(name)()
 
 
 def open_codecs(names: Iterable[str]) -> tuple[list[Codec], dict[str, str]]:

@@ -14,7 +14,7 @@ from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
-from bench.peers.codecs import CODECS, Codec
+from bench.peers.codecs import CODECS, Codec, opener
 
 __all__ = ["Failure", "Task", "cores", "describe_error", "run_tasks"]
 
@@ -59,8 +59,11 @@ def run_tasks(tasks: Iterable[Task], codecs: Sequence[Codec], jobs: int) -> Iter
         for task in tasks:
             yield task, _attempt(by_name[task.codec], task)
         return
-    # one that has no name there goes to the processes as it is
-    openers = {codec.name: CODECS.get(codec.name) or partial(_itself, codec) for codec in codecs}
+    # one that has no name there (an external one) goes to the processes as it is
+    openers = {
+        codec.name: opener(codec.name) if codec.name.partition(":")[0] in CODECS else partial(_itself, codec)
+        for codec in codecs
+    }
     remaining = iter(tasks)
     suspects: list[Task] = []
     while True:

@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from bench.metrics.distortion import Image8
-from bench.peers.codecs import CODECS
+from bench.peers.codecs import opener
 from bench.runs.child import meaning, run_python
 from bench.runs.limits import hold
 from bench.runs.pool import Failure, describe_error
@@ -23,7 +23,7 @@ class Worker:
     def __init__(self, codec: str, threads: int, memory: int, clock: str = "wall") -> None:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, CODECS[codec], threads, memory, clock)
+        arguments = (theirs, opener(codec), threads, memory, clock)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
