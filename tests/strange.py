@@ -39,7 +39,7 @@ from roundtrip import noise_photo  # noqa: E402
 from codec import api  # noqa: E402
 from codec.container import bitstream  # noqa: E402
 from codec.errors import EXIT_CODES  # noqa: E402
-from codec.pictures import formats, image_files, sixteen_bits  # noqa: E402
+from codec.pictures import formats, reading, sixteen_bits  # noqa: E402
 from codec.tool import cli  # noqa: E402
 
 SECONDS = 100  #: of processor time for a command
@@ -308,7 +308,7 @@ def pictures() -> Iterator[tuple[str, Callable[[], bytes], int]]:
 
 def check_round_trip(tool: Tool, source: Path, coded: Path) -> None:
     """What was encoded is verified, decoded at both depths, and compared."""
-    given = image_files.load(source).pixels
+    given = reading.load(source).pixels
     colour, alpha = formats.split(given)
     height, width = given.shape[:2]
     tool("verify", str(coded), expect=(0,))
@@ -318,7 +318,7 @@ def check_round_trip(tool: Tool, source: Path, coded: Path) -> None:
         tool.wrong.append(f"{source.name}: encoding it again gives other bytes")
     for depth in (8, 16):
         tool("decode", "-f", "--depth", str(depth), str(coded), str(back), output=back, expect=(0,))
-        out = image_files.load(back).pixels
+        out = reading.load(back).pixels
         new, new_alpha = formats.split(out)
         if out.shape[:2] != (height, width) or (new.ndim != colour.ndim):
             tool.wrong.append(f"{source.name}: {given.shape} became {out.shape}")

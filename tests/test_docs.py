@@ -51,7 +51,7 @@ def fields_table(kind: type) -> str:
 
 def table(name: str) -> str:
     if name == "options":
-        from codec.tool.cli import options_table
+        from codec.tool.manual import options_table
 
         return options_table()
     if name == "exit codes":
