@@ -13,14 +13,17 @@ Opening reads the header and metadata; pixels are decoded when they are asked fo
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import IO, Any
 
 from PIL import Image, ImageFile
 
+from codec.coding.options import EncodeOptions
 from codec.container import bitstream
 from codec.errors import IrcError
 
-OPTIONS = ("quality", "bpp", "size", "psnr", "temperature", "seed", "tile", "stable")  #: of `encode` that `save` takes
+#: The options of `encode` that `save` takes; metadata it takes as Pillow's other plugins do.
+OPTIONS = tuple(f.name for f in fields(EncodeOptions) if f.name not in ("extras", "progress"))
 
 
 def _accept(prefix: bytes) -> bool:

@@ -19,6 +19,7 @@ from typing import Protocol
 
 import constriction
 import numpy as np
+from numpy.typing import NDArray
 
 from entropy.tables import TOTAL, Tables
 
@@ -48,9 +49,12 @@ class Models:
 
 
 class Coder(Protocol):
-    """One direction: `code` takes the tables of n symbols and (encoding) their values; it returns the values."""
+    """One direction of the coder."""
 
-    def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None) -> np.ndarray: ...
+    def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        """The n values of a step. ids: the table of each, in 0..65535; values: n integers of at most 2^22 in magnitude
+        to encode, None to decode. ValueError where there are none to encode, CorruptStream where none can be decoded.
+        """
 
 
 def _groups(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -68,7 +72,9 @@ class Encoder:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-        assert values is not None
+        """As `Coder`: values are needed."""
+        if values is None:
+            raise ValueError("an encoder needs values")
         if not len(ids):
             return values
         order, used, counts = _groups(ids)
@@ -91,18 +97,22 @@ class Encoder:
         return values
 
     def bytes(self) -> bytes:
-        return self._coder.get_compressed().astype("<u4").tobytes()
+        """The whole stream, little-endian words of 32 bits."""
+        words: NDArray[np.uint32] = self._coder.get_compressed()
+        return words.astype("<u4").tobytes()
 
 
 class Decoder:
     """Reads the steps back in the same order."""
 
     def __init__(self, data: bytes):
+        """data: what `Encoder.bytes` gave; CorruptStream where its length says that it is not."""
         if len(data) % 4:
             raise CorruptStream("coded data is not a whole number of words")
         self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, "<u4").astype(np.uint32))
 
     def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        """As `Coder`: values are not looked at. int32."""
         if not len(ids):
             return np.zeros(0, np.int32)
         order, used, counts = _groups(ids)

@@ -6,41 +6,31 @@ the coded ones.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
-from torch import nn
 
-from entropy.graph import Context, Graph
-from entropy.integer import IntegerLayer, IntegerPrior
+from entropy.exact_layer import IntegerLayer
+from entropy.integer import IntegerPrior
 from entropy.layers import Layer
 from entropy.prior import Prior
 
 
 def _layer(given: IntegerLayer, out: Layer) -> None:
     """In place: the layer whose rounded form `given` is."""
-    scale = torch.exp2(-given.shift)
-    out.conv.weight.copy_(given.weight * scale[:, None, None, None] * (out.scale_in / out.scale_out))
-    assert out.conv.bias is not None
-    out.conv.bias.copy_((given.bias * scale - 0.5) / out.scale_out)  # the half that made a floor round
-
-
-def _layers(given: nn.Module, out: nn.Module) -> None:
-    for name, child in out.named_children():
-        if isinstance(child, Layer):
-            _layer(cast(IntegerLayer, getattr(given, name)), child)
-        else:
-            _layers(cast(nn.Module, getattr(given, name)), child)
+    scale, shape = torch.exp2(-given.shift), out.shape
+    out.conv.weight.copy_(given.weight * scale[:, None, None, None] * (shape.scale_in / shape.scale_out))
+    out.conv.bias.copy_((given.bias * scale - 0.5) / shape.scale_out)  # the half that made a floor round
 
 
 @torch.no_grad()
-def soft(given: IntegerPrior) -> Prior:
+def float_copy(given: IntegerPrior) -> Prior:
     """The model that `IntegerPrior.from_prior` was made of, but for rounding; frozen."""
     out = Prior(given.config)
-    graph = cast(Graph, given.graph)
-    _layers(graph, out.graph)
-    for level, integer in zip((out.graph.side, *out.graph.levels), (graph.side, *graph.levels), strict=True):
-        cast(Context, level).phase.copy_(cast(Context, integer).phase / 64)
-    for table, whole in zip(out.graph.quality, graph.quality):
-        table.copy_(whole / (64 * 256))
+    layers = {name: layer for name, layer in out.graph.named_modules() if isinstance(layer, Layer)}
+    integers = {name: layer for name, layer in given.graph.named_modules() if isinstance(layer, IntegerLayer)}
+    for name, layer in layers.items():
+        _layer(integers[name], layer)
+    for level, whole in zip((out.graph.side, *out.graph.levels), (given.graph.side, *given.graph.levels), strict=True):
+        level.phase.copy_(whole.phase / 64)
+    for table, whole_table in zip(out.graph.quality, given.graph.quality):
+        table.copy_(whole_table / (64 * 256))
     return out.requires_grad_(False).eval()

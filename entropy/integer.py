@@ -1,16 +1,14 @@
 """The probability model in exact integers: what alone codes and decodes.
 
-Integers are held in float32 tensors and every partial sum stays below 2^24 (checked from the weights' L1 norms
-when a layer is made), so any order of summation, thread count or instruction set gives the same bits. A layer's
-requantisation is a power of two and a floor, exact in float32 too; what a trained multiplier would do there is
-folded into the weights. Activations are in units of 1/64, outputs of 1/256.
+The layers are those of entropy/exact_layer.py, the order that of entropy/walk.py. Activations are in units of 1/64,
+outputs of 1/256.
 """
 
 from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,123 +16,22 @@ import torch
 from torch import Tensor, nn
 
 from entropy.coder import Coder, Decoder, Encoder, Models
-from entropy.config import BANDS, PHASES, Config
-from entropy.factorised import Factorised
-from entropy.graph import LARGEST, OUT, Context, Graph
-from entropy.layers import LIMIT, Layer, conv
+from entropy.config import CHANNELS, PHASES, Config
+from entropy.exact_layer import IntegerLayer, NotExact
+from entropy.graph import LARGEST, OUT, Graph
+from entropy.latent import Latent
+from entropy.layers import Layer
+from entropy.levels import arrays_by_level
 from entropy.prior import Prior
 from entropy.rounding import Rounding
-from entropy.strips import cell_order, up
 from entropy.tables import LOG2_SMALLEST, SCALES, Tables, logistic_tables
+from entropy.walk import Step, level_steps, side_steps
 
-EXACT = 1 << 24  #: float32 holds every integer below
 QUALITY_UNITS = 25600  #: a quality 0..100 in 1/256
 COARSE = 1 << 16  #: unit of parameters that are interpolated between qualities
-CLIP = 32767  #: coefficients and side values are clipped to this by the encoder
 FEATURE_RANGE = LARGEST
 
 Report = Callable[[float], None]  #: told what share of a latent has been coded since the last call; 1 in all
-
-
-class NotExact(ValueError):
-    """A layer whose partial sums could leave the range in which float32 is exact."""
-
-
-class IntegerLayer(nn.Module):
-    """clamp(floor((conv(x) + bias) / 2^shift) + addend), all integers; an addend of the result's size is overwritten."""
-
-    weight: Tensor
-    bias: Tensor
-    shift: Tensor
-
-    def __init__(
-        self,
-        channels_in: int,
-        channels_out: int,
-        size: int = 1,
-        groups: int = 1,
-        signed: bool = False,
-        std: float | None = None,
-        limit_in: float = LIMIT,
-        limit: float = LIMIT,
-        scale_in: int = 64,
-        scale_out: int = 64,
-        up: bool = False,
-    ):
-        """A layer of the shape that `Layer` would have of the same arguments, its numbers to be loaded."""
-        super().__init__()
-        self.groups, self.up = groups, up
-        self.limit_in, self.limit = round(limit_in * scale_in), round(limit * scale_out)
-        self.low = -self.limit if signed else 0
-        self.register_buffer("weight", torch.zeros(channels_out, channels_in // groups, size, size))
-        self.register_buffer("bias", torch.zeros(channels_out))
-        self.register_buffer("shift", torch.zeros(channels_out))
-
-    @classmethod
-    def of(cls, layer: Layer) -> IntegerLayer:
-        """The rounded form of a trained layer."""
-        conv = layer.conv
-        out = cls(
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel_size[0],
-            conv.groups,
-            bool(layer.low),
-            None,
-            layer.limit_in,
-            layer.limit,
-            layer.scale_in,
-            layer.scale_out,
-            layer.up,
-        )
-        weight = conv.weight.detach().double() * layer.scale_out / layer.scale_in
-        bias = conv.bias.detach().double() * layer.scale_out + 0.5  # type: ignore[union-attr]
-        largest = weight.abs().sum((1, 2, 3)) * out.limit_in + bias.abs()
-        shift = torch.floor(torch.log2((EXACT - 1) / largest)).clamp(0, 20)
-        for _ in range(2):  # rounding the weights can take a sum over the edge: then one bit less
-            scale = torch.exp2(shift)
-            integer = torch.round(weight * scale[:, None, None, None])
-            offset = torch.round(bias * scale)
-            bound = integer.abs().sum((1, 2, 3)) * out.limit_in + offset.abs()
-            shift = torch.where(bound >= EXACT, shift - 1, shift)
-        out.weight, out.bias, out.shift = integer.float(), offset.float(), torch.log2(scale).float()
-        out.prepare()
-        return out
-
-    def check(self) -> None:
-        """Raise NotExact unless all sums stay below 2^24 (also for weights read from a file)."""
-        w, b, s = self.weight.double(), self.bias.double(), self.shift
-        whole = all(bool((t == t.round()).all()) for t in (w, b, s))
-        bound = w.abs().sum((1, 2, 3)) * self.limit_in + b.abs()
-        if not whole or not bool((bound < EXACT).all()) or not bool(((s >= 0) & (s <= 20)).all()):
-            raise NotExact("integer layer: sums are not bounded by 2^24")
-
-    def prepare(self) -> None:
-        """What follows from weights and shifts, anew where those were loaded."""
-        # scaling by a power of two is exact, before the sum as after it
-        scale = torch.exp2(-self.shift)
-        numbers = self.weight * scale[:, None, None, None], self.bias * scale
-        taps, self.start = map(cell_order, numbers) if self.up else numbers
-        self.taps = taps.contiguous(memory_format=torch.channels_last)
-
-    def forward(self, x: Tensor, addend: Tensor | None = None, phase: tuple[int, int] | None = None) -> Tensor:
-        if self.up:
-            in_cells = None if addend is None else cell_order(addend, 1)
-            return up(x, lambda x: self._values(x, in_cells, None))
-        return self._values(x, addend, phase)
-
-    def _values(self, x: Tensor, addend: Tensor | None, phase: tuple[int, int] | None) -> Tensor:
-        y = conv(x, self.taps, self.start, self.groups, phase).floor_()
-        if addend is not None:
-            y = addend.add_(y) if addend.shape == y.shape else y.add_(addend)
-        return y.clamp_(self.low, self.limit)
-
-
-class Latent(NamedTuple):
-    """What a file holds: side latent (side,h,w) and the four levels (C,h,w), all int32."""
-
-    side: np.ndarray
-    k: list[np.ndarray]
 
 
 def interpolate(table: np.ndarray, quality: int) -> np.ndarray:
@@ -147,7 +44,7 @@ def interpolate(table: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _placed(low: np.ndarray, group: list[int]) -> np.ndarray:
-    """What is said of channels 0 to 2, as flat values of a group's channels, 0 for the others."""
+    """What is said of channels 0 to 2 (3,h,w), as flat values of a group's channels, 0 for the others."""
     out = np.zeros((len(group), *low.shape[1:]), np.float32)
     for i, channel in enumerate(group):
         if channel < 3:
@@ -156,17 +53,21 @@ def _placed(low: np.ndarray, group: list[int]) -> np.ndarray:
 
 
 def _slices(group: list[int]) -> list[tuple[slice, slice]]:
-    """Channels that are consecutive or two or one of each three colours: slices of the group, and the channels that they
-    are. Writing to slices takes a third of the time that writing to a list of channels does."""
+    """A list of channels as slices, which takes a third of the time that indexing with the list does.
+
+    The channels are consecutive, or one or two of each three colours. Pairs: a slice of the group, and the slice of all
+    channels that it is.
+    """
     step = 1 if group[-1] - group[0] + 1 == len(group) else 3
     starts = [c for c in group if c < group[0] + min(step, 2)]
     out = [(slice(i, None, len(starts)), slice(c, group[-1] + 1, step)) for i, c in enumerate(starts)]
-    assert sorted(c for _, channels in out for c in range(group[-1] + 1)[channels]) == group
+    if sorted(c for _, channels in out for c in range(group[-1] + 1)[channels]) != group:
+        raise ValueError(f"channels {group} are neither consecutive nor colours")
     return out
 
 
 def _integer_graph(graph: Graph) -> Graph:
-    """The graph itself, its layers and parameters turned into integers."""
+    """The graph itself, in place, its layers and parameters turned into integers."""
 
     def replace(module: nn.Module) -> None:
         for name, child in module.named_children():
@@ -176,16 +77,97 @@ def _integer_graph(graph: Graph) -> Graph:
                 replace(child)
 
     replace(graph)
-    for level in filter(None, (graph.side, *graph.levels)):
-        level.phase = nn.Parameter(torch.round(level.phase.detach() * 64), requires_grad=False)  # type: ignore[arg-type]
+    for level in (graph.side, *graph.levels):
+        level.phase = nn.Parameter(torch.round(level.phase.detach() * 64), requires_grad=False)
     graph.quality = nn.ParameterList(
         nn.Parameter(torch.round(q.detach() * 64 * 256), requires_grad=False) for q in graph.quality
     )
     return graph.eval()
 
 
+class _Numbers(NamedTuple):
+    """What is not the network's: of each of the C channels of the side latent or of a level, at one quality."""
+
+    coded: np.ndarray  #: whether it is coded
+    own: np.ndarray  #: float32: log2(deviation x gain), in 1/256; far below the lowest scale where it is dropped
+    gain: np.ndarray  #: float32: steps that a mean of 1 is, in 1/256
+    weight: np.ndarray | None  #: bits that a squared step is worth in rounding
+
+    @classmethod
+    def of(cls, coded: np.ndarray, own: np.ndarray, gain: np.ndarray, weight: np.ndarray | None = None) -> _Numbers:
+        # a band that this quality drops has the lowest scale: it is skipped
+        return cls(coded, np.where(coded, own, -(1 << 20)).astype(np.float32), gain.astype(np.float32), weight)
+
+
+class _Coded:
+    """The integers of one level or of the side latent, 1,C,h,w, filled in as the walk comes by.
+
+    The methods that the walk calls are those of `walk.Known`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        numbers: _Numbers,
+        wanted: np.ndarray | None,
+        stepped: Callable[[], None] | None = None,
+    ):
+        """shape: C,h,w; wanted: to be coded, C,h,w (None: to be decoded); stepped: called after each phase."""
+        channels, height, width = shape
+        self.numbers, self.wanted, self.stepped = numbers, wanted, stepped
+        self.k = torch.zeros(1, channels, height, width)
+        #: channels innermost, as the convolutions have it
+        self.padded = torch.zeros(1, height + 2, width + 2, 2 * channels).permute(0, 3, 1, 2)
+        self.features = self.padded[:, :, 1:-1, 1:-1]
+
+    def codes(self, group: list[int]) -> bool:
+        return bool(self.numbers.coded[group].any())
+
+    def around(self) -> Tensor:
+        return self.padded
+
+    def here(self, channels: list[int], y: int, x: int) -> Tensor:
+        return self.features[:, channels, y::2, x::2].contiguous(memory_format=torch.channels_last)
+
+    def low(self) -> Tensor:
+        return self.k[:, :3].clamp(-LARGEST, LARGEST)
+
+    def all(self) -> Tensor:
+        return self.features
+
+    def finished(self, y: int, x: int) -> None:
+        if self.stepped:
+            self.stepped()
+
+    def put(self, step: Step, values: np.ndarray, features: np.ndarray) -> None:
+        """What was coded in a step, and asinh of it: n,h,w float32."""
+        band = self.k.shape[1]
+        made, signed = torch.from_numpy(values), torch.from_numpy(features)
+        magnitudes = signed.abs()
+        for part, channels in _slices(step.group):
+            self.k[0, channels, step.y :: 2, step.x :: 2] = made[part]
+            self.features[0, :band][channels, step.y :: 2, step.x :: 2] = signed[part]
+            self.features[0, band:][channels, step.y :: 2, step.x :: 2] = magnitudes[part]
+
+    def values(self) -> np.ndarray:
+        """All of them, C,h,w int32."""
+        return self.k[0].numpy().astype(np.int32)
+
+
 class IntegerPrior(nn.Module):
-    """The exact model: `encode` and `decode` walk the same graph with the same integers.
+    """The exact model (integer networks: Balle, Johnston, Minnen, "Integer networks for data compression with
+    latent-variable models", ICLR 2019): `encode` and `decode` drive the same walk with the same integers.
+
+        side, k -> walk over the graph (entropy/walk.py) -> m, l of each step -> index, fraction, base -> range coder
+
+        index = 4 (l + own - smallest);   base + fraction = m x mean_gain, + linear prediction for the low band
+
+    side, k: side latent (hyper-latent) and coefficients, as in `Latent`
+    m, l: mean and log2 of the scale as the network has them, in 1/256
+    own: log2(deviation x gain) of a band channel at the quality, in 1/256; smallest: `LOG2_SMALLEST`
+    index: of the scale, 0..46; 0 is not coded, and k is 0 there
+    base, fraction: integer part of the mean, and eighths of a step; a table (entropy/tables.py) belongs to index and
+    fraction, and gives the probability of k - base
 
     Made by `from_prior` at export; `arrays` and `from_arrays` are its form in a weights file.
     """
@@ -198,8 +180,9 @@ class IntegerPrior(nn.Module):
         mean_gain: np.ndarray,
         coded_from: np.ndarray,
         tables: Tables,
-        factorised: Factorised | None = None,
     ):
+        """graph: of `IntegerLayer`s; own, mean_gain, coded_from: knots,39 int64, in units of 2^-14, 2^-14 and 2^-16
+        (see `from_prior`). NotExact where a sum of a layer could be inexact."""
         super().__init__()
         for module in graph.modules():
             if isinstance(module, IntegerLayer):
@@ -208,7 +191,6 @@ class IntegerPrior(nn.Module):
         self.config, self.graph = config, graph
         self.own, self.mean_gain, self.coded_from = own, mean_gain, coded_from
         self.tables, self.models, self.rounding = tables, Models(tables), Rounding(tables)
-        self.factorised = factorised
         values = np.round(np.arcsinh(np.arange(-FEATURE_RANGE, FEATURE_RANGE + 1, dtype=np.float64)) * 64)
         self.features_are(values)
 
@@ -258,21 +240,18 @@ class IntegerPrior(nn.Module):
         )
         tables = Tables(*(arrays[f"tables.{field}"] for field in Tables._fields))
         tables.check()
-        shapes = {n: (config.knots, sum(BANDS)) for n in cls._NUMBERS} | {"features": (2 * FEATURE_RANGE + 1,)}
-        if any(arrays[n].shape != shape for n, shape in shapes.items()):
+        if any(arrays[n].shape != (config.knots, CHANNELS) for n in cls._NUMBERS):
             raise ValueError("arrays of the wrong shape")
+        if arrays["features"].shape != (2 * FEATURE_RANGE + 1,):
+            raise ValueError("features of the wrong number")
         if len(tables.first) != SCALES:
             raise ValueError("tables of the wrong number")
         if np.abs(arrays["features"].astype(np.int64)).max() > 1023 or any(
             not bool((p == p.round()).all()) for p in graph.parameters()
         ):
             raise NotExact("features beyond the range of the layers' sums, or parameters that are not whole")
-        factorised = (
-            None
-            if config.side_prior
-            else Factorised(Tables(*(arrays[f"side.{field}"] for field in Tables._fields)), arrays["side_mean"])
-        )
-        out = cls(config, graph, *(arrays[n].astype(np.int64) for n in cls._NUMBERS), tables, factorised)
+        own, mean_gain, coded_from = (arrays[n].astype(np.int64) for n in cls._NUMBERS)
+        out = cls(config, graph, own, mean_gain, coded_from, tables)
         out.features_are(arrays["features"])
         return out
 
@@ -286,11 +265,12 @@ class IntegerPrior(nn.Module):
     ) -> tuple[bytes, Latent]:
         """The stream, and the latent that it holds: zero where nothing was coded.
 
-        weight: 39 float32, bits that a squared error of one step in a band channel is worth. With it `latent.k` holds
-        coefficients that were not rounded (float32), and each is rounded as the walk comes by (entropy/rounding.py).
+        quality: 0..25600. weight: 39 float32, bits that a squared error of one step in a band channel is worth. With it
+        `latent.k` holds coefficients that were not rounded (float32), and each is rounded as the walk comes by
+        (entropy/rounding.py).
         """
         writer = Encoder()
-        held = self._walk(writer, quality, latent.side.shape, latent, weight=weight, report=report)
+        held = Walker(self, writer, quality, weight).walk(latent.side.shape, latent, report=report)
         return writer.bytes(), held
 
     def decode(
@@ -298,168 +278,108 @@ class IntegerPrior(nn.Module):
     ) -> Latent:
         """The latent of a picture whose padded sides are height, width (multiples of 32); CorruptStream.
 
-        levels: 1..4, so many of the levels are decoded, coarse to fine, and returned.
+        quality: 0..25600. levels: 1..4, so many of the levels are decoded, coarse to fine, and returned.
         """
-        return self._walk(
-            Decoder(data), quality, (self.config.side, height // 32, width // 32), None, levels, report=report
-        )
+        shape = self.config.side, height // 32, width // 32
+        return Walker(self, Decoder(data), quality).walk(shape, None, levels, report)
 
     def features(self, k: Tensor) -> Tensor:
         """asinh(k) in 1/64, by table."""
         return self.feature_table[k.long().clamp_(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE]
 
-    @torch.no_grad()
-    def _walk(
-        self,
-        coder: Coder,
-        quality: int,
-        side_shape: tuple[int, ...],
-        given: Latent | None,
-        wanted: int = 4,
-        weight: np.ndarray | None = None,
-        report: Report | None = None,
-    ) -> Latent:
-        """Both directions: hand each step's tables to the coder, take the values, go on with them."""
-        graph = self.graph
-        channels, h, w = side_shape
-        bias = [
+
+class Walker:
+    """The walk at one quality, in the one direction or the other: hands each step's tables to the coder, takes the
+    values, goes on with them."""
+
+    def __init__(self, model: IntegerPrior, coder: Coder, quality: int, weight: np.ndarray | None = None):
+        self.model, self.coder = model, coder
+        self.now: _Coded  #: what the walk is at: the side latent or a level
+        self.bias = [
             torch.from_numpy((interpolate(q.numpy(), quality) // 256).astype(np.float32))[None, :, None, None]
-            for q in graph.quality
+            for q in model.graph.quality
         ]
-        coded = np.split(self.coded(quality), np.cumsum(BANDS)[:-1])
-        own = np.split(interpolate(self.own, quality) // 64, np.cumsum(BANDS)[:-1])
-        gain = np.split(interpolate(self.mean_gain, quality) // 64, np.cumsum(BANDS)[:-1])
-        weights = [None] * 4 if weight is None else np.split(weight, np.cumsum(BANDS)[:-1])
-        last = max(i for i in range(wanted) if coded[i].any() or i == 0)
-        given_side = None if given is None else given.side
-        if self.factorised:
-            side = self.factorised.code(coder, side_shape, given_side)
-        else:
-            values, known = self._blank(*side_shape)
-            self._level(
-                coder,
-                graph.side,
-                bias[4].expand(-1, -1, h, w),
-                values,
-                known,
-                given_side,  # type: ignore[arg-type]
-                np.ones(channels, bool),
-                np.zeros(channels, np.int64),
-                np.full(channels, OUT),
-                None,
-                None,
+        weights: list[np.ndarray | None] = [None] * 4 if weight is None else [*arrays_by_level(weight)]
+        self.numbers = [
+            _Numbers.of(*of_level)
+            for of_level in zip(
+                arrays_by_level(model.coded(quality)),
+                arrays_by_level(interpolate(model.own, quality) // 64),
+                arrays_by_level(interpolate(model.mean_gain, quality) // 64),
+                weights,
             )
-            side = values[0].numpy().astype(np.int32)
-        parent = graph.hyper(self.features(torch.from_numpy(side)[None]), bias[0])
-        levels: list[np.ndarray] = []
-        for i, level in enumerate(graph.levels[:wanted]):  # type: ignore[misc]
-            shape = (BANDS[i], 2 * h << i, 2 * w << i)
-            if i > last:
-                levels.append(np.zeros(shape, np.int32))
-                continue
-            trunk = level.trunk(parent)  # type: ignore[operator]
-            k, known = self._blank(*shape)
-            self._level(
-                coder,
-                level,
-                trunk,
-                k,
-                known,
-                None if given is None else given.k[i],  # type: ignore[arg-type]
-                coded[i],
-                own[i],
-                gain[i],
-                weights[i],
-                report and functools.partial(report, 4**i / sum(len(PHASES) * 4**j for j in range(last + 1))),
+        ]
+
+    @torch.no_grad()
+    def walk(
+        self, side_shape: tuple[int, ...], given: Latent | None, wanted: int = 4, report: Report | None = None
+    ) -> Latent:
+        """The latent coded: of `given` (None: to be decoded) the first `wanted` levels."""
+        graph = self.model.graph
+        channels, h, w = side_shape
+        numbers = _Numbers.of(np.ones(channels, bool), np.zeros(channels), np.full(channels, OUT))
+        self.now = side = _Coded(side_shape, numbers, None if given is None else given.side)
+        self._code(side_steps(graph, self.bias, side))
+        shapes = [(len(n.coded), 2 * h << i, 2 * w << i) for i, n in enumerate(self.numbers[:wanted])]
+        count = 1 + max((i for i in range(wanted) if self.numbers[i].coded.any()), default=0)
+        k: list[np.ndarray] = []
+
+        def known(i: int) -> _Coded:
+            if i:
+                k.append(self.now.values())
+            share = 4**i / sum(len(PHASES) * 4**j for j in range(count))
+            self.now = _Coded(
+                shapes[i],
+                self.numbers[i],
+                None if given is None else given.k[i],
+                report and functools.partial(report, share),
             )
-            levels.append(k[0].numpy().astype(np.int32))
-            if i < last:
-                parent = graph.down(i, trunk, known[:, :, 1:-1, 1:-1], bias[i + 1])
-        return Latent(side, levels)
+            return self.now
 
-    @staticmethod
-    def _blank(channels: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Values 1,C,h,w that are not known yet, and their features, with a margin of 1."""
-        known = torch.zeros(1, height + 2, width + 2, 2 * channels).permute(0, 3, 1, 2)
-        return torch.zeros(1, channels, height, width), known
+        self._code(level_steps(graph, self.bias, self.model.features(side.k), known, count))
+        k.append(self.now.values())
+        return Latent(side.values(), k + [np.zeros(shape, np.int32) for shape in shapes[count:]])
 
-    def _level(
-        self,
-        coder: Coder,
-        level: Context,
-        trunk: Tensor,
-        k: Tensor,
-        known: Tensor,
-        given: np.ndarray | None,
-        coded: np.ndarray,
-        own: np.ndarray,
-        gain: np.ndarray,
-        weight: np.ndarray | None,
-        stepped: Callable[[], None] | None,
-    ) -> None:
-        """The 8 steps of a level (or of the side latent); fills k and its features. `stepped` is called after each two."""
-        # a band that this quality drops has the lowest scale: it is skipped
-        own = np.where(coded, own, -(1 << 20))
-        band, inner = len(coded), known[:, :, 1:-1, 1:-1]
-        for step, (y, x) in enumerate(PHASES):
-            if y >= k.shape[2] or x >= k.shape[3]:
-                continue
-            c = level.at_phase(step, trunk, known)
-            linear = level.linear(step, k[:, :3].clamp(-LARGEST, LARGEST))
-            for group, out in ((level.first, level.out_first), (level.second, level.out_second)):
-                if not coded[group].any():
-                    continue
-                if group is level.second:
-                    c = level.from_first(self._here(inner, level.of_first, y, x), c)
-                o = out(c)[0].contiguous().numpy()
-                n = len(group)
-                scale = o[n:] + own[group].astype(np.float32)[:, None, None]
-                # everything else is only computed where a symbol is coded
-                at = np.flatnonzero(scale >= (LOG2_SMALLEST + 1 / 4) * OUT)
-                index = np.minimum(
-                    np.floor((scale.reshape(-1)[at] - LOG2_SMALLEST * OUT) * np.float32(4 / OUT)), SCALES - 1
-                )
-                of = at // o[0].size
-                mean = np.floor(
-                    o[:n].reshape(-1)[at] * gain[group].astype(np.float32)[of] * np.float32(2.0**-13) + np.float32(0.5)
-                )
-                if linear is not None:
-                    mean += _placed(linear[0].numpy(), group)[at]
-                values = self._symbols(
-                    coder,
-                    index.astype(np.int32),
-                    mean.astype(np.int32),
-                    None if given is None else given[group, y::2, x::2].reshape(-1)[at],
-                    None if weight is None else weight[group][of],
-                )
-                new, feature = np.zeros((2, *o[:n].shape), np.float32)
-                new.reshape(-1)[at] = values
-                feature.reshape(-1)[at] = self.feature_values[
-                    values.clip(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE
-                ]
-                made, features = torch.from_numpy(new), torch.from_numpy(feature)
-                magnitudes = features.abs()
-                for part, channels in _slices(group):
-                    k[0, channels, y::2, x::2] = made[part]
-                    inner[0, :band][channels, y::2, x::2] = features[part]
-                    inner[0, band:][channels, y::2, x::2] = magnitudes[part]
-            if stepped:
-                stepped()
-
-    @staticmethod
-    def _here(known: Tensor, channels: list[int], y: int, x: int) -> Tensor:
-        return known[:, channels, y::2, x::2].contiguous(memory_format=torch.channels_last)
+    def _code(self, steps: Iterator[Step]) -> None:
+        """Each step's means and scales to tables, its symbols through the coder, their values to what is known."""
+        for step in steps:
+            known = self.now
+            own, gain, weight = known.numbers.own, known.numbers.gain, known.numbers.weight
+            group, n = step.group, len(step.group)
+            o = step.out[0].contiguous().numpy()
+            scale = o[n:] + own[group][:, None, None]
+            # everything else is only computed where a symbol is coded
+            at = np.flatnonzero(scale >= (LOG2_SMALLEST + 1 / 4) * OUT)
+            index = np.minimum(
+                np.floor((scale.reshape(-1)[at] - LOG2_SMALLEST * OUT) * np.float32(4 / OUT)), SCALES - 1
+            )
+            of = at // o[0].size
+            mean = np.floor(o[:n].reshape(-1)[at] * gain[group][of] * np.float32(2.0**-13) + np.float32(0.5))
+            if step.linear is not None:
+                mean += _placed(step.linear[0].numpy(), group)[at]
+            values = self._symbols(
+                index.astype(np.int32),
+                mean.astype(np.int32),
+                None if known.wanted is None else known.wanted[group, step.y :: 2, step.x :: 2].reshape(-1)[at],
+                None if weight is None else weight[group][of],
+            )
+            new, feature = np.zeros((2, *o[:n].shape), np.float32)
+            new.reshape(-1)[at] = values
+            feature.reshape(-1)[at] = self.model.feature_values[
+                values.clip(-FEATURE_RANGE, FEATURE_RANGE) + FEATURE_RANGE
+            ]
+            known.put(step, new, feature)
 
     def _symbols(
-        self, coder: Coder, scale: np.ndarray, mean: np.ndarray, wanted: np.ndarray | None, weight: np.ndarray | None
+        self, scale: np.ndarray, mean: np.ndarray, wanted: np.ndarray | None, weight: np.ndarray | None
     ) -> np.ndarray:
-        """Code n symbols of given scales; a mean (in eighths) is an integer and one of 8 fractions. All int32, but weight:
-        float32, and wanted, too, where there are weights."""
-        eighths = mean + 4
+        """Code n symbols of given scale indices; a mean (in eighths) is an integer and one of 8 fractions. All int32,
+        but weight: float32, and wanted, too, where there are weights."""
+        model, eighths = self.model, mean + 4
         base = eighths >> 3
-        ids = self.tables.first[scale] + (((eighths & 7) * self.tables.fractions[scale]) >> 3)
+        ids = model.tables.first[scale] + (((eighths & 7) * model.tables.fractions[scale]) >> 3)
         if wanted is not None:
             if weight is not None:
-                wanted = self.rounding(wanted, base, ids, weight)
+                wanted = model.rounding(wanted, base, ids, weight)
             wanted = wanted - base
-        return coder.code(self.models, ids, wanted) + base
+        return self.coder.code(model.models, ids, wanted) + base

@@ -1,8 +1,9 @@
 """Rounding by rate and distortion, one coefficient at a time.
 
-An entropy-coded scalar quantiser is best when a boundary lies not in the middle between two values but where the bits of the
-dearer one are worth the error of the cheaper one (Sullivan, "Efficient scalar quantization of exponential and Laplacian
-random variables", 1996). Here the bits are those of the coder's own table, known when the walk comes by.
+Rate-distortion optimised quantisation (RDOQ). An entropy-coded scalar quantiser is best when a boundary lies not in the
+middle between two values but where the bits of the dearer one are worth the error of the cheaper one (Sullivan,
+"Efficient scalar quantization of exponential and Laplacian random variables", 1996). Here the bits are those of the
+coder's own table, known when the walk comes by.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Networks that treat each position by itself, a few rows at a time and in place: memory costs as much as arithmetic."""
+"""Networks that treat each position by itself, a few rows at a time and in place.
+
+Memory costs as much as arithmetic: what lies between two layers is kept small enough to stay in the cache.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-STRIP = 4096  #: positions a thread that are worked on at a time: what lies between two layers then stays in the cache
+STRIP = 4096  #: positions per strip and thread; keeps intermediates in L2 cache
 
 
 def strips(x: Tensor) -> range:
@@ -18,8 +21,9 @@ def strips(x: Tensor) -> range:
 def residual(
     x: Tensor, mix: Callable[[Tensor, Tensor], Tensor], spread: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
-    """mix(spread(x), x), N,C,H,W, where spread is a 3x3 'same' convolution (None: the identity), and mix, which may write
-    to its second argument, treats each position by itself. Without gradients x becomes the result, a few rows at a time."""
+    """mix(spread(x), x), N,C,H,W, where spread is a 3x3 'same' convolution (None: the identity), and mix, which may
+    write to its second argument, treats each position by itself. Without gradients x itself becomes the result, strip
+    by strip."""
     if torch.is_grad_enabled():
         return mix(spread(x) if spread else x, x)
     tops = strips(x)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 TOTAL = 1 << 20
 SCALES = 47  #: scale indices; 0 is never coded (the symbol is zero)
 LOG2_SMALLEST = -3.5  #: log2 of the lower edge of scale index 0; an index is a quarter of an octave
-LOGISTIC = 1.8138
-FLOOR = 0.08  #: the deviation that training adds (entropy/prior.py)
+LOGISTIC = 1.8138  #: pi / sqrt(3): deviation over scale of a logistic
+FLOOR = 0.08  #: smallest deviation that the likelihood sees, in steps
 EIGHTHS = 8  #: means are known to an eighth of a step
 
 
@@ -54,7 +55,8 @@ class Tables(NamedTuple):
 
 
 def logistic(deviation: float, offset: float) -> np.ndarray:
-    """Frequencies of one table for a residual around `offset` (steps)."""
+    """Frequencies (uint32, 2 R + 2 of them) of one table: a logistic of this deviation (steps) for a residual around
+    `offset` (-1/2..1/2 steps)."""
     rate = LOGISTIC / deviation
     # beyond R less than 2^-15 of the mass on each side: an escape costs some 30 bits
     reach = max(1, int(np.ceil(10.4 / rate)))
@@ -62,12 +64,15 @@ def logistic(deviation: float, offset: float) -> np.ndarray:
     # 1 / (1 + e^-x) by tanh: no overflow
     mass = np.diff(0.5 + 0.5 * np.tanh(0.5 * edges * rate))
     weights = np.concatenate(([max(1 - mass.sum(), 2.0**-18)], mass))
-    frequencies = np.maximum(1, np.floor(weights / weights.sum() * (TOTAL - len(weights)))).astype(np.int64)
+    frequencies: NDArray[np.int64] = np.maximum(1, np.floor(weights / weights.sum() * (TOTAL - len(weights)))).astype(
+        np.int64
+    )
     frequencies[1 + np.argmax(mass)] += TOTAL - frequencies.sum()
     return frequencies.astype(np.uint32)
 
 
 def join(tables: list[np.ndarray], first: list[int], fractions: list[int]) -> Tables:
+    """Tables (uint32 frequencies) one after the other; first, fractions: of each scale index, as in `Tables`."""
     start = np.cumsum([0, *map(len, tables)])
     return Tables(
         np.concatenate(tables), start.astype(np.int32), np.array(first, np.int32), np.array(fractions, np.int32)

@@ -28,14 +28,13 @@ def photo() -> np.ndarray:
 @pytest.fixture
 def no_cached_weights() -> Iterator[None]:
     """Weights are looked for anew in the test, and after it."""
-    from codec import api
-    from codec.network import weights
+    from codec.network import session, weights
 
     weights.load.cache_clear()
-    api._session.cache_clear()
+    session.open_session.cache_clear()
     yield
     weights.load.cache_clear()
-    api._session.cache_clear()
+    session.open_session.cache_clear()
 
 
 @pytest.fixture(scope="session")

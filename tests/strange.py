@@ -32,13 +32,13 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
-import torch  # noqa: E402
 from PIL import Image, ImageCms  # noqa: E402
 from roundtrip import noise_photo  # noqa: E402
 
 from codec import api  # noqa: E402
 from codec.container import bitstream  # noqa: E402
 from codec.errors import EXIT_CODES  # noqa: E402
+from codec.network.session import open_session  # noqa: E402
 from codec.pictures import formats, reading, sixteen_bits  # noqa: E402
 from codec.tool import cli  # noqa: E402
 
@@ -462,6 +462,8 @@ def damaged(name: str, data: bytes) -> Iterator[tuple[str, bytes, tuple[int, ...
     ):
         yield label, written(more={bitstream.ALPHA: payload}), (DAMAGED,)
     yield "noise-short", written(more={bitstream.NOISE: b"no"}), (DAMAGED,)
+    yield "draw-long", written(more={bitstream.DRAW: b"no"}), (DAMAGED,)
+    yield "draw-unknown", written(more={bitstream.DRAW: b"\xff"}), (INPUT if h.temperature else 0,)
     for label, kind in (("exif", "eXIF"), ("icc", "icCP"), ("xmp", "xmPP")):
         yield f"{label}-noise", written(more={kind: np.random.default_rng(1).bytes(3000)}), (0,)
         yield f"{label}-large", written(more={kind: bytes(5 << 20)}), (0,)
@@ -563,7 +565,7 @@ def main(arguments: list[str] | None = None) -> int:
     a = parser.parse_args(arguments)
     a.folder.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")  # of Pillow, on damaged EXIF data
-    api._session(None, torch.device("cpu"))  # before the forks: weights are read once
+    open_session()  # before the forks: weights are read once
     tool, count = Tool(), 0
     for name, make, expected in pictures():
         if a.few and not name.startswith(FEW):

@@ -12,9 +12,10 @@ from PIL import Image
 from roundtrip import noise_photo
 
 import codec
-from codec import api
+from codec.coding.tiles import Reader, checksum
 from codec.container import bitstream
 from codec.errors import DamagedError, InputError, TargetError, WeightsError
+from codec.network.session import open_session
 from codec.pictures import formats
 
 Pixels = np.ndarray
@@ -79,9 +80,9 @@ def test_quality_grows(photo: Pixels) -> None:
 
 def test_the_latent_is_what_was_coded(photo: Pixels) -> None:
     data = codec.encode(photo, 60)
-    latent = api.latent(data)
+    latent = Reader.of(data).latent()
     assert [a.shape for a in latent.k] == [(12, 6, 8), (9, 12, 16), (9, 24, 32), (9, 48, 64)]
-    assert bitstream.read(data).header.checksum == api.checksum(latent)
+    assert bitstream.read(data).header.checksum == checksum(latent)
 
 
 def test_stable(photo: Pixels) -> None:
@@ -94,10 +95,10 @@ def test_stable(photo: Pixels) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("quality", [0, 20, 50, 75, 100])
 def test_an_encoder_recognises_its_own_pictures(photo: Pixels, quality: int) -> None:
-    session = api._session(None, torch.device("cpu"))
+    session = open_session()
 
     def recognised(pixels: Pixels, quality: int) -> bool:
-        return session.recognises(*session.latent(session.bands(pixels), quality * 256))
+        return session.recognises(*session.scaled(session.bands(pixels), quality * 256))
 
     data = codec.encode(photo, quality)
     decoded = codec.decode(data, array=True)

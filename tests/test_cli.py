@@ -16,7 +16,6 @@ from PIL import Image
 
 from codec.container import bitstream
 from codec.errors import EXIT_CODES, DamagedError, TargetError, WeightsError
-from codec.network import registry
 from codec.tool import cli, manual, options
 
 

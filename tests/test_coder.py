@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from entropy.coder import CorruptStream, Decoder, Encoder, Models
-from entropy.factorised import Factorised
 from entropy.tables import SCALES, TOTAL, Tables, join, logistic, logistic_tables
 
 Step = tuple[np.ndarray, np.ndarray]
@@ -60,26 +59,6 @@ def test_logistic_tables(tables: Tables) -> None:
         first, count = tables.first[index], tables.fractions[index]
         assert count in (1, 2, 4, 8)
         assert first + count == (tables.first[index + 1] if index + 1 < SCALES else len(tables.start) - 1)
-
-
-def test_a_side_latent_without_context() -> None:
-    random = np.random.default_rng(0)
-    tables = join(
-        [logistic(d, o) for d, o in zip(np.exp(random.uniform(-2.5, 5, 6)), random.uniform(-0.5, 0.5, 6))],
-        list(range(6)),
-        [1] * 6,
-    )
-    check(tables)
-    side = Factorised(tables, random.integers(-9, 10, 6))
-    given = random.integers(-40, 41, (6, 3, 5)).astype(np.int32)
-    writer = Encoder()
-    assert np.array_equal(side.code(writer, given.shape, given), given)
-    found = side.code(Decoder(writer.bytes()), given.shape, None)
-    assert found.dtype == np.int32 and np.array_equal(found, given)
-    with pytest.raises(ValueError, match="number"):
-        Factorised(tables, np.zeros(5, np.int32))
-    with pytest.raises(ValueError, match="range"):
-        Factorised(tables, np.full(6, -40000))
 
 
 @pytest.mark.parametrize("deviation", [0.08, 0.3, 1.0, 7.5, 200.0])
@@ -149,6 +128,11 @@ def test_the_cost_is_that_of_the_tables(tables: Tables) -> None:
     bits = -np.log2(tables.frequencies[at] / TOTAL).sum()
     size = 8 * len(write(models, [(ids, np.array(values, np.int32))]))
     assert bits - 1 <= size <= bits * 1.001 + 64
+
+
+def test_an_encoder_needs_values(tables: Tables) -> None:
+    with pytest.raises(ValueError, match="values"):
+        Encoder().code(Models(tables), np.array([3]), None)
 
 
 # --- bytes -------------------------------------------------------------------------------

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import configparser
+import dataclasses
 import doctest
 import importlib
 import importlib.util
 import inspect
+import json
 import pkgutil
 import re
 import shlex
@@ -27,6 +29,7 @@ GENERATED = re.compile(r"(<!-- generated: (.*?) -->\n)(.*?)(<!-- end -->)", re.D
 PARSED = {
     "irc-bench": "bench.cli",
     "codec.training.train": "codec.training.train",
+    "codec.training.photos": "codec.training.photos",
     "codec.training.export": "codec.training.export",
     "bench": "bench.cli",
     "bench.inside.startup": "bench.inside.startup",
@@ -39,13 +42,14 @@ PACKAGES = ("codec", "entropy")
 
 
 def fields_table(kind: type) -> str:
-    """Name, default and trailing comment of a dataclass's fields, as Markdown."""
+    """Name, default and meaning of a dataclass's fields, as Markdown; the meaning is in a field's metadata, or else the
+    comment at the end of its line."""
+    comments = dict(re.findall(r"^    (\w+): [^=]+ = .*?\s+#:?\s+(.*)$", inspect.getsource(kind), re.MULTILINE))
     lines = ["| name | default | meaning |", "|---|---|---|"]
-    pattern = re.compile(r"^    (\w+): [^=]+ = (.*?)(?:\s+#:?\s+(.*))?$")
-    for line in inspect.getsource(kind).splitlines():
-        if found := pattern.match(line):
-            name, default, meaning = found.groups()
-            lines.append(f"| `{name}` | `{default}` | {(meaning or '').replace('|', chr(92) + '|')} |")
+    for f in dataclasses.fields(kind):
+        default = json.dumps(f.default) if "meaning" in f.metadata else f.default
+        meaning = f.metadata.get("meaning") or comments.get(f.name, "")
+        lines.append(f"| `{f.name}` | `{default}` | {meaning.replace('|', chr(92) + '|')} |")
     return "\n".join(lines)
 
 
@@ -60,7 +64,7 @@ def table(name: str) -> str:
         rows = [f"| {entry.code} | {entry.meaning} |" for entry in EXIT_CODES]
         return "\n".join(["| code | meaning |", "|---|---|", *rows])
     if name == "settings":
-        from codec.training.train import Settings
+        from codec.training.settings import Settings
 
         return fields_table(Settings)
     if name == "model":
@@ -81,14 +85,14 @@ def test_tables_are_those_of_the_code(path: Path) -> None:
     assert text == renewed(text), "python tests/test_docs.py writes the tables anew"
 
 
-def test_a_table_has_every_field() -> None:
-    import dataclasses
-
-    from codec.training.train import Settings
+def test_every_setting_has_a_meaning() -> None:
+    from codec.training.settings import Settings
     from entropy.config import Config
 
+    for f in dataclasses.fields(Settings):
+        assert re.fullmatch(r"[A-Z].*\.", f.metadata["meaning"]), f"not a whole sentence: {f.name}"
     for kind in (Settings, Config):
-        assert fields_table(kind).count("\n") == len(dataclasses.fields(kind)) + 1
+        assert not re.search(r"\|\s*\|$", fields_table(kind), re.MULTILINE)
 
 
 # --- examples --------------------------------------------------------------------------
@@ -148,7 +152,7 @@ def check_options(module: str, arguments: list[str], monkeypatch: pytest.MonkeyP
         with pytest.raises(Parsed):
             importlib.import_module(module).main(arguments)
     if module == "codec.training.train":
-        from codec.training.train import Settings, pick
+        from codec.training.settings import Settings, pick
 
         pick(Settings, dict(item.split("=") for item in seen[0].set))
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 from roundtrip import batch, noise_photo
 
-from codec.coding import windows
+from codec.coding.ahead import Ahead, Workers, torch_threads
 from codec.container import grid
-from codec.container.grid import Box
+from codec.container.grid import UNITS, Box, Layout
 from codec.network.blocks import Coupling
-from codec.network.model import Codec, Latent
+from codec.network.model import Codec, Scaled
 from codec.network.weights import load
 from entropy.config import BANDS
 
@@ -22,11 +23,11 @@ from entropy.config import BANDS
 def test_tiles_and_blocks_cover_the_picture(size: tuple[int, int]) -> None:
     height, width = map(grid.padded, size)
     for boxes in (
-        grid.tiles(*size, 0),
-        grid.tiles(*size, 512),
-        grid.tiles(*size, 96),
-        grid.blocks(*size),
-        grid.blocks(*size, 4),
+        Layout(*size).tiles,
+        Layout(*size, 512).tiles,
+        Layout(*size, 96).tiles,
+        Layout(*size).blocks(),
+        Layout(*size).blocks(4),
     ):
         seen = np.zeros((height // 32, width // 32), int)
         for box in boxes:
@@ -39,30 +40,17 @@ def test_tiles_and_blocks_cover_the_picture(size: tuple[int, int]) -> None:
 def test_touching() -> None:
     size = 700, 1000
     for side in (0, 96, 512):
-        tiles = grid.tiles(*size, side)
+        layout = Layout(*size, side)
         for box in (Box(0, 0, 1, 1), Box(95, 96, 97, 193), Box(600, 900, 704, 1024), Box(0, 0, 704, 1024)):
-            assert grid.touching(box, *size, side) == [i for i, t in enumerate(tiles) if t.meet(box)]
+            assert layout.touching(box) == [i for i, t in enumerate(layout.tiles) if t.meet(box)]
 
 
 def test_a_window_touches_few_tiles() -> None:
-    size = 6000, 5000
-    tiles = grid.tiles(*size, 1024)
-    for block in grid.blocks(*size):
-        window = grid.window(block, *size)
+    layout = Layout(6000, 5000, 1024)
+    for block in layout.blocks():
+        window = layout.window(block)
         assert max(window.height, window.width) <= 1024 + 2 * grid.MARGIN
-        assert sum(t.meet(window) is not None for t in tiles) <= 4
-
-
-def test_draw_does_not_depend_on_the_window() -> None:
-    whole = Box(0, 0, 1056, 640)
-    for level, unit in enumerate(windows.UNITS):
-        z = windows.draw(7, level, whole)
-        for part in (Box(0, 0, 32, 32), Box(480, 320, 1056, 640), Box(1024, 512, 1056, 544)):
-            assert np.array_equal(windows.draw(7, level, part), z[:, *part.within(whole, unit)])
-        assert abs(z.mean()) < 0.02 and abs(z.std() - 1) < 0.02
-        # no cell repeats another
-        assert not np.array_equal(z[:, : 512 // unit, : 128 // unit], z[:, 512 // unit : 1024 // unit, : 128 // unit])
-    assert not np.array_equal(windows.draw(8, 0, whole), windows.draw(7, 0, whole))
+        assert sum(t.meet(window) is not None for t in layout.tiles) <= 4
 
 
 def test_ahead_makes_each_item_once_and_drops_it() -> None:
@@ -70,8 +58,9 @@ def test_ahead_makes_each_item_once_and_drops_it() -> None:
     threads = torch.get_num_threads()
     for workers in (1, 2, 5):
         made: list[int] = []
-        walk = windows.Ahead(lambda i: (made.append(i), i * 10)[1], steps, workers)  # noqa: B023
-        assert list(walk) == [{0: 0, 1: 10}, {1: 10, 2: 20}, {2: 20, 0: 0}, {3: 30}]
+        with Workers(workers) as pool:
+            walk = list(Ahead(lambda i: (made.append(i), i * 10)[1], steps, pool))  # noqa: B023
+        assert walk == [{0: 0, 1: 10}, {1: 10, 2: 20}, {2: 20, 0: 0}, {3: 30}]
         assert sorted(made) == [0, 1, 2, 3]
     assert torch.get_num_threads() == threads
 
@@ -81,8 +70,33 @@ def test_ahead_makes_each_item_once_and_drops_it() -> None:
         return i
 
     for workers in (1, 3):
-        with pytest.raises(ValueError, match="two"):
-            list(windows.Ahead(fails, steps, workers))
+        with pytest.raises(ValueError, match="two"), Workers(workers) as pool:
+            list(Ahead(fails, steps, pool))
+        assert torch.get_num_threads() == threads
+
+
+def test_torch_has_its_threads_back_whatever_fails() -> None:
+    """Also where whoever takes the items fails, and keeps the error with the walk in its traceback."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(6)
+    try:
+        with pytest.raises(ZeroDivisionError) as kept, Workers(3) as pool:
+            for item in Ahead(lambda i: i, [[i] for i in range(20)], pool):
+                assert item and torch.get_num_threads() == 3
+                raise ZeroDivisionError
+        assert kept.value and torch.get_num_threads() == 6
+        with pytest.raises(KeyError), torch_threads(1):
+            raise KeyError
+        assert torch.get_num_threads() == 6
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(torch.get_num_threads).result() == 6
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_window_outside() -> None:
+    with pytest.raises(ValueError, match="outside the picture of 64 x 100"):
+        Layout(100, 64).window(Box(1024, 0, 1056, 64))
 
 
 def with_couplings(strength: float) -> Codec:
@@ -110,7 +124,7 @@ def test_the_margin_is_wide_enough(strength: float) -> None:
     at = model.interpolator(q)
     split = lambda v: list(v[:, :, None, None].split(BANDS, 1))  # noqa: E731
     gain = split(torch.exp(at(model.log_gain)))
-    latent = Latent([], [torch.ones_like(g) for g in gain], gain, split(model.deviation[None]))
+    latent = Scaled([], [torch.ones_like(g) for g in gain], gain, split(model.deviation[None]))
     k = [(b * g).round() for b, g in zip(bands, gain)]
 
     def pixels(k: list[torch.Tensor]) -> torch.Tensor:
@@ -121,12 +135,12 @@ def test_the_margin_is_wide_enough(strength: float) -> None:
     errors, steps = {}, {}
     for margin in (32, grid.MARGIN):
         window = Box(block.top - margin, block.left - margin, block.bottom + margin, block.right + margin)
-        inside = [a[:, :, *window.within(whole, u)] for a, u in zip(k, windows.UNITS)]
+        inside = [a[:, :, *window.within(whole, u)] for a, u in zip(k, UNITS)]
         errors[margin] = float((pixels(inside)[:, :, *block.within(window)] - expected).abs().max())
         part = model.f((x[:, :, *window.within(whole)] - 127.5) / 64)
         steps[margin] = max(
             float(((a[:, :, *block.within(window, u)] - b[:, :, *block.within(whole, u)]) * g).abs().max())
-            for a, b, g, u in zip(part, bands, gain, windows.UNITS)
+            for a, b, g, u in zip(part, bands, gain, UNITS)
         )
     assert errors[grid.MARGIN] < 0.05 and steps[grid.MARGIN] < 0.05
     assert errors[32] > 0.05  # this test can see a margin that is too small

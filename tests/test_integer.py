@@ -10,8 +10,11 @@ from roundtrip import TINY, batch, noise_photo
 from codec.network.model import Codec
 from entropy.coder import CorruptStream
 from entropy.config import BANDS
-from entropy.integer import CLIP, EXACT, IntegerLayer, IntegerPrior, Latent, NotExact, interpolate
-from entropy.layers import Layer
+from entropy.exact_layer import EXACT, IntegerLayer, NotExact
+from entropy.integer import IntegerPrior, interpolate
+from entropy.latent import CLIP, Latent
+from entropy.layers import Layer, Shape
+from entropy.levels import arrays_by_level
 
 QUALITIES = [0, 3333, 12800, 25600]
 
@@ -41,7 +44,7 @@ def test_round_trip(prior: IntegerPrior, size: tuple[int, int], quality: int, de
     data, held = prior.encode(latent, quality)
     assert same(prior.decode(data, quality, *size), held)
     assert np.array_equal(held.side, latent.side)
-    coded = np.split(prior.coded(quality), np.cumsum(BANDS)[:-1])
+    coded = arrays_by_level(prior.coded(quality))
     for a, b, c in zip(held.k, latent.k, coded):
         assert not a[~c].any()
         kept = a != 0
@@ -97,10 +100,9 @@ def test_bytes_are_those_of_the_float_model(model: Codec, prior: IntegerPrior, q
     whole = Latent(side[0].int().numpy(), [a[0].int().numpy() for a in k])
     data, held = prior.encode(whole, round(quality * 25600))
     ks = [torch.from_numpy(a.astype(np.float32))[None] for a in held.k]
-    own, mean = model.prior_inputs(q)
-    at = model.interpolator(q)
+    given = model.prior_inputs(q, latent.coded)
     bits, coded = (
-        model.prior.side_bits(side, side, at, skipped) + model.prior(side, ks, ks, own, mean, latent.coded, at, skipped)
+        model.prior.side_bits(side, side, given.at, skipped) + model.prior(side, ks, ks, given, skipped)
         for skipped in (False, True)
     )
     assert bits.item() >= coded.item() > 1600
@@ -133,24 +135,24 @@ def test_sums_stay_below_the_bound(prior: IntegerPrior) -> None:
 def test_float32_is_as_good_as_float64(prior: IntegerPrior) -> None:
     random = torch.Generator().manual_seed(0)
     for name, layer in layers(prior):
-        channels = layer.weight.shape[1] * layer.groups
+        channels = layer.shape.channels_in
         x = torch.randint(-layer.limit_in, layer.limit_in + 1, (1, channels, 6, 6), generator=random).float()
         exact = torch.nn.functional.conv2d(
             x.double(),
             layer.weight.double(),
             layer.bias.double(),
             padding=layer.weight.shape[-1] // 2,
-            groups=layer.groups,
+            groups=layer.shape.groups,
         )
         exact = torch.floor(exact / torch.exp2(layer.shift.double())[:, None, None]).clamp(layer.low, layer.limit)
-        exact = torch.nn.functional.pixel_shuffle(exact, 2) if layer.up else exact
+        exact = torch.nn.functional.pixel_shuffle(exact, 2) if layer.shape.up else exact
         assert torch.equal(layer(x).double(), exact), name
 
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_layer_is_near_its_float_one(size: int) -> None:
     torch.manual_seed(0)
-    layer = Layer(16, 8, size, signed=True)
+    layer = Layer(Shape(16, 8, size, signed=True))
     x = torch.randint(-600, 600, (1, 16, 5, 5)).float()
     assert (IntegerLayer.of(layer)(x) / 64 - layer(x / 64)).abs().max() < 2 / 64
 

@@ -1,4 +1,4 @@
-"""The noise of a picture: measured, kept in the file, drawn again."""
+"""The grain of a picture: measured, kept in the file, drawn again."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def without_noise(data: bytes) -> bytes:
 
 def test_bytes_of_a_file_mean_what_the_format_says() -> None:
     payload = bytes([128] * 30 + [144] * 6 + [112, 128, 255]) + bytes([0, 0, 64, 192, 0xC0, 176])
-    noise = unpack(payload, CODED)
-    assert noise.scale.tolist() == pytest.approx([1] * 30 + [2] * 6 + [0.5, 1, 2 ** (127 / 16)])
-    assert noise.mean.tolist() == [0] * 36 + [0, 0.5, -0.5]
-    assert noise.floor.tolist() == pytest.approx([0] * 36 + [0, 1, 0.5])
+    own = unpack(payload, CODED)
+    assert own.scale.tolist() == pytest.approx([1] * 30 + [2] * 6 + [0.5, 1, 2 ** (127 / 16)])
+    assert own.mean.tolist() == [0] * 36 + [0, 0.5, -0.5]
+    assert own.floor.tolist() == pytest.approx([0] * 36 + [0, 1, 0.5])
     for wrong in (payload[:-1], payload + b"\0", b""):
         with pytest.raises(DamagedError, match="noIS"):
             unpack(wrong, CODED)
@@ -58,14 +58,14 @@ def test_what_is_measured_makes_z_white(mean: float, scale: float, floor: float)
         sums.add(3, error[:, part], log_scale[:, part])
     payload = sums.payload(CODED)
     assert payload is not None
-    noise = unpack(payload, CODED)
+    own = unpack(payload, CODED)
     for channel in range(36, 39):
-        z = (error[channel - 30] - float(noise.mean[channel])) / torch.hypot(
-            float(noise.scale[channel]) * log_scale[channel - 30].exp(), torch.tensor(float(noise.floor[channel]))
+        z = (error[channel - 30] - float(own.mean[channel])) / torch.hypot(
+            float(own.scale[channel]) * log_scale[channel - 30].exp(), torch.tensor(float(own.floor[channel]))
         )
         assert abs(z.mean().item()) < 0.03 and z.std().item() == pytest.approx(1, abs=0.04)
-        assert noise.mean[channel] == pytest.approx(mean, abs=0.03)
-        assert noise.floor[channel] == pytest.approx(floor, rel=0.1, abs=0.03)
+        assert own.mean[channel] == pytest.approx(mean, abs=0.03)
+        assert own.floor[channel] == pytest.approx(floor, rel=0.1, abs=0.03)
 
 
 def test_a_small_picture_is_not_measured() -> None:

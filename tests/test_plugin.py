@@ -65,3 +65,11 @@ def test_what_is_damaged_or_too_large(photo: np.ndarray, monkeypatch: pytest.Mon
         Image.open(io.BytesIO(data))
     with pytest.raises(OSError, match="convert the image"):
         Image.new("CMYK", (4, 4)).save(io.BytesIO(), "IRC")
+
+
+def test_save_takes_what_encode_takes(photo: np.ndarray) -> None:
+    stream, options = io.BytesIO(), {"bpp": 1.5, "temperature": np.float32(0.5), "seed": 3, "tile": 64, "device": "cpu"}
+    Image.fromarray(photo).save(stream, "IRC", comment="another plugin's", **options)
+    assert stream.getvalue() == codec.encode(photo, **options)
+    with pytest.raises(TypeError, match="stable must be True or False"):
+        Image.fromarray(photo).save(io.BytesIO(), "IRC", stable="no")

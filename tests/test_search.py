@@ -8,13 +8,14 @@ import torch
 from test_integer import random_latent
 
 import codec
-from codec.api import _session
 from codec.coding import latent_search
 from codec.container import bitstream
 from codec.network.model import Codec
+from codec.network.session import open_session
 from codec.tool import cli
-from entropy.float_copy import soft
-from entropy.integer import IntegerPrior, Latent
+from entropy.float_copy import float_copy
+from entropy.integer import IntegerPrior
+from entropy.latent import Latent
 from entropy.rounding import Rounding
 from entropy.tables import TOTAL, logistic_tables
 
@@ -86,13 +87,11 @@ def test_training_rounds_as_the_encoder_does(model: Codec, prior: IntegerPrior) 
 
 @torch.no_grad()
 def test_the_integer_model_as_floats_says_the_same(model: Codec, prior: IntegerPrior) -> None:
-    again, q = soft(prior), torch.tensor([QUALITY / 25600])
+    again, q = float_copy(prior), torch.tensor([QUALITY / 25600])
     latent = random_latent(64, 96, 4, 1.0)
     side, *ks = (torch.from_numpy(a.astype(np.float32))[None] for a in (latent.side, *latent.k))
-    own, mean = model.prior_inputs(q)
-    coded = [torch.ones(1, a.shape[1], 1, 1) for a in ks]
-    at = model.interpolator(q)
-    bits = [(p.side_bits(side, side, at), p(side, ks, ks, own, mean, coded, at)) for p in (model.prior, again)]
+    given = model.prior_inputs(q, [torch.ones(1, a.shape[1], 1, 1) for a in ks])
+    bits = [(p.side_bits(side, side, given.at), p(side, ks, ks, given)) for p in (model.prior, again)]
     assert torch.allclose(bits[0][0], bits[1][0], rtol=0.01)
     assert torch.allclose(bits[0][1], bits[1][1], rtol=0.01)
     assert not any(p.requires_grad for p in again.parameters())
@@ -104,7 +103,7 @@ def test_the_integer_model_as_floats_says_the_same(model: Codec, prior: IntegerP
 def cost(data: bytes, picture: Pixels, quality: float) -> float:
     """Bits + lambda x squared error: what a search lessens."""
     error = ((codec.decode(data, array=True).astype(float) - picture) ** 2).sum()
-    model = _session(None, torch.device("cpu")).model
+    model = open_session().model
     return 8 * len(data) + model.lambda_at(torch.tensor(quality / 100)).item() * error / 3
 
 

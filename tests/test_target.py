@@ -13,7 +13,7 @@ from PIL import Image
 
 import codec
 from codec.coding import quality_search, windows
-from codec.coding.quality_search import QUALITY_STEPS
+from codec.container.bitstream import QUALITY_STEPS
 from codec.errors import TargetError
 
 PHOTO = np.array(Image.open(Path(__file__).parent.parent / "examples/photo.jpg"))[200:264, 300:396]

@@ -12,9 +12,13 @@ from PIL import Image
 from roundtrip import noise_photo
 
 import codec
-from codec import api
-from codec.coding import windows
+from codec.coding import ahead, windows
+from codec.coding.ahead import Ahead, Workers
+from codec.coding.picture import assembled
+from codec.coding.tiles import Reader
+from codec.coding.windows import View
 from codec.container import bitstream, grid
+from codec.container.grid import UNITS, Layout
 from codec.errors import DamagedError, InputError
 
 Pixels = np.ndarray
@@ -55,15 +59,15 @@ def test_round_trip(picture: Pixels, tiled: bytes) -> None:
         (codec.decode(codec.encode(picture, 70), array=True).astype(float) - picture) ** 2
     ).mean()
     codec.verify(tiled)
-    assert [a.shape for a in api.latent(tiled).k] == [(12, 14, 22), (9, 28, 44), (9, 56, 88), (9, 112, 176)]
+    assert [a.shape for a in Reader.of(tiled).latent().k] == [(12, 14, 22), (9, 28, 44), (9, 56, 88), (9, 112, 176)]
 
 
 def test_no_seam(tiled: bytes) -> None:
     """The same latent decoded window by window and all at once."""
-    reader = api._read(tiled, None, "cpu")
-    latent = api.latent(tiled)
+    reader = Reader.of(tiled)
+    latent = reader.latent()
     with torch.no_grad():
-        whole = reader.session.render([a.astype(np.float32) for a in latent.k], 70 * 256, None)
+        whole = reader.session.render([a.astype(np.float32) for a in latent.k], 70 * 256)
     expected = whole[0, :, : SIZE[0], : SIZE[1]].clamp(0, 255).round().permute(1, 2, 0).numpy()
     out = codec.decode(tiled, array=True, temperature=0)
     assert np.abs(out - expected).max() <= 1
@@ -73,17 +77,16 @@ def test_no_seam(tiled: bytes) -> None:
 @pytest.mark.parametrize("side", [0, 64, 160, 1024])
 def test_pixels_do_not_depend_on_tiles(tiled: bytes, decoded: Pixels, side: int) -> None:
     """The same coefficients in other tiles give the same bytes of pixels, z included."""
-    latent = api.latent(tiled)
-    tiles = grid.tiles(*SIZE, side)
-    whole = grid.Box(0, 0, 224, 352)
+    reader, layout = Reader.of(tiled), Layout(*SIZE, side)
+    latent = reader.latent()
 
     def load(i: int) -> windows.Latent:
-        k = [np.ascontiguousarray(a[:, *tiles[i].within(whole, u)]) for a, u in zip(latent.k, windows.UNITS)]
+        k = [np.ascontiguousarray(a[:, *layout.tiles[i].within(layout.padded, u)]) for a, u in zip(latent.k, UNITS)]
         return windows.Latent(latent.side, k)
 
-    reader = api._read(tiled, None, "cpu")
-    pieces = windows.pictures(reader.session, *SIZE, side, load, 70 * 256, 1.0, 3, noise=reader.noise())
-    assert np.array_equal(api._assembled(SIZE, pieces, 1), decoded)
+    view = View(70 * 256, 1.0, 3, grain=reader.grain())
+    pieces = windows.pictures(reader.session, layout, load, view, Workers(1))
+    assert np.array_equal(assembled(SIZE, pieces, 1), decoded)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +99,8 @@ def test_region_is_the_crop(tiled: bytes, decoded: Pixels, region: tuple[int, in
 
 def test_region_decodes_only_what_it_needs(tiled: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    before = api.Reader.tile
-    monkeypatch.setattr(api.Reader, "tile", lambda self, i, levels=4: (seen.append(i), before(self, i, levels))[1])
+    before = Reader.tile
+    monkeypatch.setattr(Reader, "tile", lambda self, i, levels=4: (seen.append(i), before(self, i, levels))[1])
     codec.decode(tiled, region=(0, 0, 60, 60))
     assert sorted(seen) == [0, 1, 4, 5]
 
@@ -112,7 +115,7 @@ def test_one_tile_and_many_threads(
     picture: Pixels, tiled: bytes, decoded: Pixels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for workers in (2, 3):
-        monkeypatch.setattr(windows, "default_workers", lambda w=workers: w)
+        monkeypatch.setattr(ahead, "default_workers", lambda w=workers: w)
         assert codec.encode(picture, 70, tile=96, temperature=1, seed=3) == tiled
         assert np.array_equal(codec.decode(tiled, array=True), decoded)
         codec.verify(tiled)
@@ -124,10 +127,9 @@ def test_threads_are_shared_out() -> None:
     torch.set_num_threads(4)
     try:
         steps = [[i] for i in range(5)]
-        seen = [
-            (made[i], torch.get_num_threads())
-            for i, made in enumerate(windows.Ahead(lambda _: torch.get_num_threads(), steps, 2))
-        ]
+        with Workers(2) as workers:
+            walk = Ahead(lambda _: torch.get_num_threads(), steps, workers)
+            seen = [(made[i], torch.get_num_threads()) for i, made in enumerate(walk)]
         assert seen == [(2, 2)] * 5 and torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)
@@ -170,7 +172,7 @@ def test_wrong_tiles(picture: Pixels, tile: int) -> None:
 
 
 def test_automatic() -> None:
-    assert grid.automatic(2048, 2048) == 0 and grid.automatic(2048, 2049) == 1024
+    assert [Layout.automatic(2048, width).tile_size for width in (2048, 2049)] == [0, 1024]
 
 
 def test_progress(picture: Pixels, tiled: bytes) -> None:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from roundtrip import TINY, batch, noise_photo, tiny_model
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import codec
 from codec.network import weights
-from codec.training import export, train
-from codec.training.train import Settings
+from codec.network.model import Codec
+from codec.network.session import open_session
+from codec.training import checkpoint, export, grow, photos, train
+from codec.training.evaluate import evaluate
+from codec.training.settings import Settings, pick
+from entropy.config import Config
 
 STEPS = 8
 SETTINGS = {
@@ -44,8 +51,8 @@ MODEL = {
 }
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", name="folder")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     (folder / "deeper").mkdir()
     for i, name in enumerate(("a.png", "b.jpg", "deeper/c.webp", "deeper/d.bmp")):
@@ -63,11 +70,11 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def start(photos: Path, out: Path, *more: str, config: Path | None = None) -> dict:
+def start(folder: Path, out: Path, *more: str, config: Path | None = None) -> dict:
     """A run from the command line; its last checkpoint."""
     given = ["--config", str(config)] if config else []
-    assert train.main([str(photos), "--out", str(out), *given, *more]) == 0
-    return torch.load(out / "checkpoint.pt", weights_only=False)
+    assert train.main([str(folder), "--out", str(out), *given, *more]) == 0
+    return checkpoint.read(out / "checkpoint.pt")
 
 
 def same(a: dict, b: dict) -> bool:
@@ -79,7 +86,7 @@ def rows(out: Path) -> list[dict]:
 
 
 def test_a_run(
-    photos: Path,
+    folder: Path,
     config: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -87,7 +94,7 @@ def test_a_run(
     no_cached_weights: None,
 ) -> None:
     out = tmp_path / "run"
-    state = start(photos, out, "--valid", str(photos / "deeper"), config=config)
+    state = start(folder, out, "--valid", str(folder / "deeper"), config=config)
     assert "broken.png" in capsys.readouterr().err
     assert state["step"] == STEPS
     log = rows(out)
@@ -106,7 +113,7 @@ def test_a_run(
     assert made.model.config == TINY
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     weights.load.cache_clear()
-    codec.api._session.cache_clear()
+    open_session.cache_clear()
     picture = noise_photo(50, 70, 9)
     data = codec.encode(picture, 90)
     assert codec.info(data)["weights"] == made.name.hex()
@@ -115,23 +122,24 @@ def test_a_run(
     assert 10 * np.log10(65025 / error) > 30
 
 
-def test_training_learns(photos: Path, config: Path, tmp_path: Path) -> None:
+def test_training_learns(folder: Path, config: Path, tmp_path: Path) -> None:
     """Forty steps lower the cost, rate and distortion with true rounding, that the model starts from."""
-    images, costs = train.photos([photos / "deeper"]), []
+    images, costs = photos.read([folder / "deeper"]), []
     for steps in (1, 40):
         out = tmp_path / str(steps)
-        start(photos, out, "--set", f"max_steps={steps}", "couplings_from=0", "hard_from=0", config=config)
+        start(folder, out, "--set", f"max_steps={steps}", "couplings_from=0", "hard_from=0", config=config)
         model = export.from_checkpoint(out / "checkpoint.pt")[0]
-        points = train.evaluate(model, images)
+        points = evaluate(model, images)
         lam = model.lambda_at(torch.tensor([p["quality"] / 100 for p in points])).tolist()
         costs.append([p["bpp"] + factor * 65025 / 10 ** (p["psnr"] / 10) for p, factor in zip(points, lam)])
     assert all(after < before for before, after in zip(*costs)), costs
 
 
-def test_the_same_run_twice(photos: Path, config: Path, tmp_path: Path) -> None:
-    a, b = (start(photos, tmp_path / name, config=config) for name in "ab")
+def test_the_same_run_twice(folder: Path, config: Path, tmp_path: Path) -> None:
+    a = start(folder, tmp_path / "a", config=config)
+    b = start(folder, tmp_path / "b", "--valid", str(folder / "deeper"), config=config)  # which only looks
     assert same(a["model"], b["model"]) and same(a["average"], b["average"])
-    c = start(photos, tmp_path / "c", "--set", "seed=1", config=config)
+    c = start(folder, tmp_path / "c", "--set", "seed=1", config=config)
     assert not same(a["model"], c["model"])
     assert not same(a["model"], a["average"])
 
@@ -153,32 +161,32 @@ def after_calls(count: int, function: Callable, act: Callable[[], None]) -> Call
 
 @pytest.mark.parametrize("steps", [1, 3, 6])
 def test_resume_is_exact(
-    photos: Path, config: Path, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
+    folder: Path, config: Path, tmp_path: Path, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped between two steps and resumed: the weights of a run that was not."""
-    whole = start(photos, tmp_path / "whole", config=config)
+    whole = start(folder, tmp_path / "whole", config=config)
 
     def stop() -> None:
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
         patch.setattr(train, "average_into", after_calls(steps, train.average_into, stop))
-        half = start(photos, tmp_path / "parts", config=config)
+        half = start(folder, tmp_path / "parts", config=config)
     assert half["step"] == steps
-    resumed = start(photos, tmp_path / "parts", "--resume")
+    resumed = start(folder, tmp_path / "parts", "--resume")
     assert resumed["step"] == STEPS
     for key in ("model", "average"):
         assert same(resumed[key], whole[key]), key
         assert not same(half[key], whole[key])
-    assert resumed["generators"][0][0] == whole["generators"][0][0]
+    assert all(torch.equal(a, b) for a, b in zip(resumed["generators"][0], whole["generators"][0]))
 
 
 @pytest.mark.parametrize("where", ["batch", "clip", "optimiser"])
 def test_interrupted_in_the_middle_of_a_step(
-    photos: Path, config: Path, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, config: Path, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C at any moment: resuming still gives the weights of an uninterrupted run."""
-    whole = start(photos, tmp_path / "whole", config=config)
+    whole = start(folder, tmp_path / "whole", config=config)
 
     def interrupt() -> None:
         signal.raise_signal(signal.SIGINT)
@@ -190,66 +198,155 @@ def test_interrupted_in_the_middle_of_a_step(
             patch.setattr(torch.nn.utils, "clip_grad_norm_", after_calls(4, torch.nn.utils.clip_grad_norm_, interrupt))
         else:
             patch.setattr(train.Muon, "step", after_calls(4, train.Muon.step, interrupt))
-        half = start(photos, tmp_path / "parts", config=config)
+        half = start(folder, tmp_path / "parts", config=config)
     assert half["step"] < STEPS
-    resumed = start(photos, tmp_path / "parts", "--resume")
+    resumed = start(folder, tmp_path / "parts", "--resume")
     for key in ("model", "average"):
         assert same(resumed[key], whole[key]), key
 
 
-def test_schedule_in_minutes(photos: Path, config: Path, tmp_path: Path) -> None:
-    state = start(photos, tmp_path / "run", "--minutes", "0.02", "--set", "max_steps=0", config=config)
+def test_schedule_in_minutes(folder: Path, config: Path, tmp_path: Path) -> None:
+    state = start(folder, tmp_path / "run", "--minutes", "0.02", "--set", "max_steps=0", config=config)
     assert state["step"] > 0 and 0.02 <= state["minutes"] < 0.2
 
 
 @pytest.mark.parametrize("arguments", [["--set", "learning_rat=1"], ["--set", "prior=3"]])
-def test_unknown_setting(photos: Path, tmp_path: Path, arguments: list[str]) -> None:
+def test_unknown_setting(folder: Path, tmp_path: Path, arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="unknown setting"):
-        train.main([str(photos), "--out", str(tmp_path / "run"), *arguments])
+        train.main([str(folder), "--out", str(tmp_path / "run"), *arguments])
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
 @pytest.mark.parametrize("given", [{"settings": {"sise": 32}}, {"model": {"widths": [1]}}])
-def test_unknown_setting_in_a_file(photos: Path, tmp_path: Path, given: dict) -> None:
+def test_unknown_setting_in_a_file(folder: Path, tmp_path: Path, given: dict) -> None:
     path = tmp_path / "settings.json"
     path.write_text(json.dumps(given))
     with pytest.raises(SystemExit, match="unknown setting"):
-        train.main([str(photos), "--out", str(tmp_path / "run"), "--config", str(path)])
+        train.main([str(folder), "--out", str(tmp_path / "run"), "--config", str(path)])
 
 
-def test_no_photos(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(SystemExit, match="no photo"):
-        train.main([str(tmp_path / "empty"), "--out", str(tmp_path / "run")])
+@pytest.mark.parametrize("item", ["size=33", "crops=many", "precision=int8", "report_steps=0", "only=head"])
+def test_a_setting_that_cannot_be(folder: Path, tmp_path: Path, item: str) -> None:
+    with pytest.raises(SystemExit, match=item.split("=")[0]):
+        train.main([str(folder), "--out", str(tmp_path / "run"), "--set", item])
 
 
-def test_crops(photos: Path) -> None:
-    settings = Settings(size=32, rescale=0.7)
-    images = train.photos([photos])
-    assert len(images) == 5
-    crops = train.Crops(images, settings, 0)
-    assert len(crops.images) == 4  # one is too small
-    x, q = crops.batch(200)
-    assert x.shape == (200, 3, 32, 32) and x.min() >= 0 and x.max() <= 255 and x.std() > 20
-    assert q.min() >= 0 and q.max() <= 1
-    assert len({crop.numpy().tobytes() for crop in x}) > 150
-    assert 0.6 < ((q > 0.1) & (q < 0.7)).float().mean() < 0.95
+@pytest.mark.parametrize("path", sorted((Path(train.__file__).parents[2] / "docs" / "settings").glob("*.json")))
+def test_settings_of_the_shipped_weights_are_settings(path: Path) -> None:
+    settings, model = train.given_settings(path, ["seed=7"], None)
+    given = json.loads(path.read_text())
+    assert settings.seed == 7 and settings.learning_rate == given["settings"]["learning_rate"]
+    assert model.prior == tuple(given["model"]["prior"])
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_settings_file_that_is_none(folder: Path, tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "settings.json"
+    if content:
+        path.write_text(content)
+    with pytest.raises(SystemExit, match="no settings"):
+        train.main([str(folder), "--out", str(tmp_path / "run"), "--config", str(path)])
+
+
+def test_a_short_run_says_what_it_did(
+    folder: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(folder, tmp_path / "run", "--set", "max_steps=3", "report_steps=2", config=config)
+    assert [r["step"] for r in rows(tmp_path / "run")] == [2, 3]
+    assert all(r["crops_per_second"] > 0 and r["not_finite"] == 0 for r in rows(tmp_path / "run"))
+    assert capsys.readouterr().out.count("crops/s") == 2
+
+
+def test_a_gradient_that_is_not_finite_harms_nothing(
+    folder: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def overflowing(*given: Any) -> torch.Tensor:
+        calls.append(1)
+        return rate_distortion(*given) * (math.inf if len(calls) == 3 else 1)
+
+    rate_distortion = train.rate_distortion
+    monkeypatch.setattr(train, "rate_distortion", overflowing)
+    state = start(folder, tmp_path / "run", "--set", "report_steps=8", config=config)
+    assert state["step"] == len(calls) == STEPS
+    assert all(v.isfinite().all() for key in ("model", "average") for v in state[key].values())
+    (row,) = rows(tmp_path / "run")
+    assert row["not_finite"] == 1 and math.isfinite(row["loss"] + row["norm"])
+
+
+class NothingReadBack(TorchDispatchMode):
+    """Fails where a value leaves the device, for which a GPU would have to be waited for."""
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(function)
+        assert not any(n in name for n in ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")), name
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_reads_nothing_back(tmp_path: Path) -> None:
+    settings = Settings(size=32, crops=2, hard_from=0.5, couplings_from=0.5, caution=1.0, max_steps=10)
+    process = train.Process(torch.device("cpu"), 0, 1)
+    run = train.Run(process, photos.Crops([noise_photo(64, 48)], settings, process.device, 0), settings, TINY, tmp_path)
+    run.begin(())
+    with pytest.raises(AssertionError, match="_local_scalar_dense"), NothingReadBack():
+        run.model.deviation.sum().item()
+    with NothingReadBack():
+        run.advance(0.2)
+        run.advance(0.8)
+    assert len(run.seen) == 2
+
+
+def test_a_checkpoint_of_another_version(folder: Path, config: Path, tmp_path: Path) -> None:
+    """It can't be resumed, but its weights can be begun with."""
+    out = tmp_path / "run"
+    state = start(folder, out, config=config)
+    state["generators"] = [(np.random.default_rng(0).bit_generator.state, torch.get_rng_state())]
+    torch.save(state, out / "checkpoint.pt")
+    with pytest.raises(SystemExit, match="earlier version.*--start"):
+        start(folder, out, "--resume")
+    start(folder, tmp_path / "next", "--start", str(out / "checkpoint.pt"), config=config)
+    with pytest.raises(SystemExit, match="not weights of this model"):
+        start(folder, tmp_path / "small", "--start", str(out / "checkpoint.pt"), config=smaller(config))
+
+
+def test_resume_with_other_parameters(folder: Path, config: Path, tmp_path: Path) -> None:
+    start(folder, tmp_path / "run", config=config)
+    with pytest.raises(SystemExit, match="other settings"):
+        start(folder, tmp_path / "run", "--resume", "--set", 'only=["head"]')
+
+
+def smaller(config: Path) -> Path:
+    """The settings, for a model with fewer channels."""
+    path = config.with_name("smaller.json")
+    path.write_text(json.dumps({"settings": SETTINGS, "model": MODEL | {"side": 2}}))
+    return path
+
+
+def test_resume_from_parts(folder: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "MEBIBYTE", 1 << 16)
+    out = tmp_path / "run"
+    half = start(folder, out, "--set", "checkpoint_mib=1", "max_steps=4", config=config)
+    assert half["step"] == 4 and len(list(out.glob("*.bin"))) > 1
+    state = start(folder, out, "--resume", "--set", "max_steps=6")
+    assert state["step"] == 6
+    assert max(path.stat().st_size for path in out.iterdir()) <= 1 << 16
 
 
 def test_parts_trained_apart_come_together(
-    photos: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = ["--start", str(tmp_path / "whole" / "checkpoint.pt")]
-    whole = start(photos, tmp_path / "whole", config=config)
-    prior = start(photos, tmp_path / "prior", *given, "--set", 'only=["prior", "side"]', config=config)
+    whole = start(folder, tmp_path / "whole", config=config)
+    prior = start(folder, tmp_path / "prior", *given, "--set", 'only=["prior", "side"]', config=config)
     with monkeypatch.context() as patch:  # the probability model does not even run
         patch.setattr(train.Codec, "rate", None)
-        head = start(photos, tmp_path / "head", *given, "--set", 'only=["head"]', config=config)
+        head = start(folder, tmp_path / "head", *given, "--set", 'only=["head"]', config=config)
     for state, trained in ((prior, ("prior", "side")), (head, ("head",))):
         moved = [k for k, v in state["model"].items() if not torch.equal(v, whole["average"][k])]
         assert moved and all(k.startswith(trained) for k in moved)
-    model = train.Codec(train.Config(**train.pick(train.Config, MODEL)))
-    train.begin(model, [tmp_path / "prior" / "checkpoint.pt", tmp_path / "head" / "checkpoint.pt"])
+    model = Codec(Config(**pick(Config, MODEL)))
+    grow.start_from(model, [tmp_path / "prior" / "checkpoint.pt", tmp_path / "head" / "checkpoint.pt"])
     for key, value in model.state_dict().items():
         assert torch.equal(value, (head if key.startswith("head") else prior)["average"][key]), key
 
@@ -291,7 +388,7 @@ assert len(steps) == 4
 """
 
 
-def test_two_processes(photos: Path, config: Path, tmp_path: Path) -> None:
+def test_two_processes(folder: Path, config: Path, tmp_path: Path) -> None:
     """They train one model; a run that was stopped goes on in each of them exactly where it stood."""
     root, script = Path(__file__).parent.parent, tmp_path / "three.py"
     script.write_text(THREE_RUNS)
@@ -304,7 +401,7 @@ def test_two_processes(photos: Path, config: Path, tmp_path: Path) -> None:
             "--nproc-per-node",
             "2",
             str(script),
-            str(photos),
+            str(folder),
             str(tmp_path),
             str(config),
         ],
@@ -315,16 +412,16 @@ def test_two_processes(photos: Path, config: Path, tmp_path: Path) -> None:
         env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(root)},
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    state, resumed = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=False) for name in ("whole", "parts"))
+    state, resumed = (checkpoint.read(tmp_path / name / "checkpoint.pt") for name in ("whole", "parts"))
     assert state["step"] == resumed["step"] == 4
     assert [r["step"] for r in rows(tmp_path / "whole")] == [2, 4]  # only one of them writes
     assert same(resumed["model"], state["model"]) and same(resumed["average"], state["average"])
-    alone = start(photos, tmp_path / "alone", "--set", "max_steps=4", config=config)
+    alone = start(folder, tmp_path / "alone", "--set", "max_steps=4", config=config)
     assert not any(k.startswith("module.") for k in state["model"])
     assert state["model"].keys() == alone["model"].keys()
     assert not same(state["model"], alone["model"])  # the other's gradients came in
     with pytest.raises(SystemExit, match="2 processes"):
-        start(photos, tmp_path / "parts", "--resume")
+        start(folder, tmp_path / "parts", "--resume")
 
 
 @torch.no_grad()

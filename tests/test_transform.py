@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from roundtrip import TINY, assert_inverts, batch, noise_photo, randomise
@@ -48,6 +50,26 @@ def test_inverts(size: tuple[int, int], seed: int) -> None:
     ]
     f.couplings = False
     assert (assert_inverts(Packed(f), x) - y).abs().max() > 0.1  # the couplings did something
+
+
+def test_without_couplings() -> None:
+    """A width of 0: no couplings and no parameters, at that scale alone or at both."""
+    with_both = analysis(1)
+    bare = Analysis(dataclasses.replace(TINY, hidden_quarter=0, hidden_eighth=0))
+    assert not list(bare.parameters()) and list(bare.state_dict()) == ["colour.rotation"]
+    bare.colour.rotation.copy_(with_both.colour.rotation)
+    x = (batch(noise_photo(48, 32, 2)) - 127.5) / 64
+    y = assert_inverts(Packed(bare), x)
+    assert (y - pack(with_both(x))).abs().max() > 0.1
+    with_both.couplings = False
+    assert torch.equal(y, pack(with_both(x)))
+    one = Analysis(dataclasses.replace(TINY, hidden_eighth=0))
+    assert {name.split(".")[0] for name, _ in one.named_parameters()} == {"quarter"}
+    bare.start(x)
+    one.start(x)
+    assert torch.allclose(pack(one(x)), pack(bare(x)), atol=1e-4)  # couplings start as the identity
+    with pytest.raises(ValueError, match="hidden_quarter"):
+        dataclasses.replace(TINY, hidden_quarter=-1)
 
 
 def test_inverts_noise_and_extremes() -> None:

@@ -27,6 +27,7 @@ def work(own: Path, *others: str) -> None:
     from roundtrip import noise_photo
 
     from codec import api
+    from codec.coding.tiles import Reader
 
     print(
         f"# torch {torch.__version__}, numpy {np.__version__}, Python {sys.version.split()[0]}, "
@@ -49,7 +50,7 @@ def work(own: Path, *others: str) -> None:
         return
     for path in sorted(DATA.glob("*.irc")) + sorted(p for folder in others for p in Path(folder).glob("*.irc")):
         data = path.read_bytes()
-        latent = api.latent(data)
+        latent = Reader.of(data).latent()
         held = hashlib.sha256(b"".join(a.astype("<i4").tobytes() for a in (latent.side, *latent.k))).hexdigest()
         np.save(
             own / f"{path.parent.name}-{path.stem}.npy", api.decode(data, array=True, device="cpu").astype(np.uint8)

@@ -14,11 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from bench.runs.images import list_images, read_image
-from codec import api
+from codec.coding.tiles import checksum
+from codec.container.bitstream import in_steps
+from codec.network.session import open_session
 from entropy.coder import Coder, Decoder, Encoder, Models
+from entropy.integer import Walker
 
 
 class Timed:
@@ -40,22 +42,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--qualities", default="50,100", help="comma-separated (default: %(default)s)")
     a = parser.parse_args(argv)
-    session = api._session(None, torch.device("cpu"))
+    session = open_session()
     prior = session.prior
     print(f"{'quality':>7} {'symbols':>9} {'code ms':>8} {'decode ms':>9} {'both ms':>8} {'most ms':>8}")
     for quality in [float(q) for q in a.qualities.split(",")]:
-        code, rows = round(quality * 256), []
+        code, rows = in_steps(quality), []
         for photo in list_images(a.folder):
-            latent = session.code(session.bands(read_image(photo)), code)[1]
+            latent = session.encode(session.bands(read_image(photo)), code)[1]
             shape = latent.side.shape
             runs = []
             for _ in range(4):  # the first makes the tables' models
                 writer = Timed(encoder := Encoder())
-                held = prior._walk(writer, code, shape, latent)
+                held = Walker(prior, writer, code).walk(shape, latent)
                 reader = Timed(Decoder(encoder.bytes()))
-                again = prior._walk(reader, code, shape, None)
+                again = Walker(prior, reader, code).walk(shape, None)
                 runs.append((writer.symbols, 1e3 * writer.seconds, 1e3 * reader.seconds))
-            if api.checksum(again) != api.checksum(held):
+            if checksum(again) != checksum(held):
                 raise SystemExit(f"{photo}: what was decoded is not what was coded")
             rows.append(np.median(runs[1:], 0))
         symbols, coding, decoding = np.median(rows, 0)

@@ -18,24 +18,21 @@ import numpy as np
 import torch
 
 from bench.runs.images import list_images, read_image
-from codec import api
-from codec.coding.quality_search import QUALITY_STEPS
+from codec.container.bitstream import QUALITY_STEPS, in_steps
 from codec.network import weights
 from codec.network.model import Codec
+from codec.network.session import Session
 from codec.training.export import from_checkpoint
 from entropy.config import BANDS
-from entropy.integer import Latent
+from entropy.latent import Latent
 
 
 @torch.no_grad()
 def estimated(model: Codec, latent: Latent, quality: torch.Tensor, coded: list[torch.Tensor]) -> float:
     """Bits that the floating-point model gives what is coded of a latent."""
     side, *ks = (torch.from_numpy(a.astype(np.float32))[None] for a in (latent.side, *latent.k))
-    own, mean = model.prior_inputs(quality)
-    at = model.interpolator(quality)
-    bits = model.prior.side_bits(side, side, at, skipped=True) + model.prior(
-        side, ks, ks, own, mean, coded, at, skipped=True
-    )
+    given = model.prior_inputs(quality, coded)
+    bits = model.prior.side_bits(side, side, given.at, skipped=True) + model.prior(side, ks, ks, given, skipped=True)
     return bits.item()
 
 
@@ -49,20 +46,20 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
         path.write_bytes(weights.pack(model, {}))
-        session = api._Session(weights.read(path), torch.device("cpu"))
+        session = Session(weights.read(path), torch.device("cpu"))
     # the same float16 networks on both sides: only the probability model differs
     model.load_state_dict({**model.state_dict(), **session.model.state_dict()})
     model.f.couplings = session.model.f.couplings
     print(f"{'quality':>7} {'estimate':>9} {'payload':>9} {'mean ratio':>10} {'least':>7} {'most':>7} {'saved':>7}")
     for quality in [float(q) for q in a.qualities.split(",")]:
-        code = round(quality * 256)
+        code = in_steps(quality)
         q = torch.tensor([code / QUALITY_STEPS])
         rows = []
         for photo in list_images(a.folder):
             pixels = read_image(photo)
             bands = session.bands(pixels)
             rounded = session.quantise(bands, code)
-            stream, held = session.code(bands, code)
+            stream, held = session.encode(bands, code)
             coded = [
                 torch.from_numpy(c)[None, :, None, None].float()
                 for c in np.split(session.prior.coded(code), np.cumsum(BANDS)[:-1])

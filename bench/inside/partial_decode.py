@@ -24,6 +24,7 @@ from PIL import Image
 from bench.inside.scaling import mosaic
 from bench.metrics.distortion import psnr
 from codec import api
+from codec.network.session import open_session
 from codec.pictures.formats import Pixels
 
 HEIGHT, WIDTH, QUALITY = 3072, 4096, 75
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     picture = mosaic(sorted(p for p in args.photos.iterdir() if p.suffix in (".jpg", ".png")), HEIGHT, WIDTH)
     torch.set_num_threads(1)
-    api._session(None, torch.device("cpu"))
+    open_session()
 
     def say(**row: Any) -> None:
         print(json.dumps(row), flush=True)

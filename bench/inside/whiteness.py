@@ -20,9 +20,7 @@ import torch
 
 import codec
 from bench.runs.images import list_images, read_image
-from codec.api import _session, latent
 from codec.coding.tiles import Reader
-from codec.container import bitstream
 from entropy.config import BANDS, chroma, luma
 
 NAMES = ("1/16", "1/8", "1/4", "1/2")
@@ -46,15 +44,15 @@ def whitened(
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """z, k (C,h,w a level) and which channels are dropped (C a level), of a picture."""
     data = codec.encode(pixels, quality, temperature=1, tile=0, device="cpu")
-    file = bitstream.read(data)
-    session = _session(None, torch.device("cpu"))
-    k = [a.astype(np.float32) for a in latent(data).k]
-    own = None if plain else Reader(session, file).noise()
+    reader = Reader.of(data)
+    session, quality_code = reader.session, reader.file.header.quality_code
+    k = [a.astype(np.float32) for a in reader.latent().k]
+    own = None if plain else reader.grain()
     z = []
-    for level, (error, deviation) in enumerate(session.errors(session.bands(pixels), k, file.header.quality_code)):
+    for level, (error, deviation) in enumerate(session.errors(session.bands(pixels), k, quality_code)):
         mean, scale, floor = own.at(1.0, session.device)[level] if own else (0.0, 1.0, torch.zeros(()))
         z.append(((error - mean) / torch.hypot(scale * deviation, floor))[0].numpy())
-    return z, k, np.split(~session.prior.coded(file.header.quality_code), np.cumsum(BANDS)[:-1])
+    return z, k, np.split(~session.prior.coded(quality_code), np.cumsum(BANDS)[:-1])
 
 
 def correlation(z: np.ndarray, k: np.ndarray) -> float:

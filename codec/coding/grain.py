@@ -1,4 +1,4 @@
-"""The noise of a picture itself: measured by the encoder, kept in the file for a decoder that draws.
+"""The grain of a picture, its own noise: measured by the encoder, kept in the file for a decoder that draws.
 
 The head (codec/network/head.py) says how unsure it is of each lost coefficient, in photos like those of its training.
 Another camera or scanner has a grain of its own, of which quantised coefficients say nothing. So a file that is meant
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from codec.errors import DamagedError
 from entropy.config import BANDS, CHANNELS
+from entropy.levels import by_level
 
 MEAN_UNIT = 1 / 128  #: of the mean's code, -128..127
 OCTAVE = 16  #: codes of scale and floor to a factor of 2
@@ -30,8 +31,8 @@ BINS, LOWEST = 256, -10  #: of the head's deviation: OCTAVE to a factor of 2, fr
 ROUNDS = 3  #: mean, then scale and floor, then again
 
 
-class Noise(NamedTuple):
-    """Of all 39 band channels; of coded ones mean and floor are 0."""
+class Grain(NamedTuple):
+    """What makes z white in each of the 39 band channels; of coded ones mean and floor are 0."""
 
     mean: NDArray[np.float32]  #: in channel deviations
     scale: NDArray[np.float32]  #: of the head's deviation
@@ -40,11 +41,11 @@ class Noise(NamedTuple):
     def at(self, temperature: float, device: torch.device) -> list[tuple[Tensor, ...]]:
         """Of each level mean (times the temperature), scale and floor, 1,C,1,1 each, for `Codec.restore`."""
         parts = (self.mean * np.float32(temperature), self.scale, self.floor)
-        return list(zip(*(torch.from_numpy(a).to(device)[None, :, None, None].split(BANDS, 1) for a in parts)))
+        return list(zip(*(by_level(torch.from_numpy(a).to(device)[None]) for a in parts)))
 
 
 def size(coded: NDArray[np.bool_]) -> int:
-    """Bytes that noise takes in a file; coded: of the 39 channels, which are."""
+    """Bytes that grain takes in a file; coded: which of the 39 channels are."""
     return CHANNELS + 2 * int((~coded).sum())
 
 
@@ -53,16 +54,16 @@ def pack(codes: NDArray[np.int64], coded: NDArray[np.bool_]) -> bytes:
     return codes[:, 1].astype(np.uint8).tobytes() + codes[~coded][:, [0, 2]].astype(np.uint8).tobytes()
 
 
-def unpack(payload: bytes, coded: NDArray[np.bool_]) -> Noise:
+def unpack(payload: bytes, coded: NDArray[np.bool_]) -> Grain:
     """What `pack` made; DamagedError where the length is another."""
     if len(payload) != size(coded):
         raise DamagedError(f"chunk noIS has {len(payload)} bytes, not {size(coded)}")
     codes = np.frombuffer(payload, np.uint8)
-    noise = Noise(*np.zeros((3, CHANNELS), np.float32))
-    noise.scale[:] = _scale(codes[:CHANNELS])
-    noise.mean[~coded] = codes[CHANNELS::2].astype(np.int8) * MEAN_UNIT
-    noise.floor[~coded] = _floor(codes[CHANNELS + 1 :: 2])
-    return noise
+    grain = Grain(*np.zeros((3, CHANNELS), np.float32))
+    grain.scale[:] = _scale(codes[:CHANNELS])
+    grain.mean[~coded] = codes[CHANNELS::2].astype(np.int8) * MEAN_UNIT
+    grain.floor[~coded] = _floor(codes[CHANNELS + 1 :: 2])
+    return grain
 
 
 def _scale(codes: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -9,21 +9,18 @@ decoder knows nothing of it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from codec.coding.windows import UNITS
-from codec.container.grid import Box
-from codec.network.model import Codec, Latent
+from codec.coding.ahead import torch_threads
+from codec.container.grid import UNITS, Box
+from codec.network import model
+from codec.network.session import Session
 from entropy.config import MULTIPLE
-from entropy.float_copy import soft
-from entropy.integer import Latent as Held
-
-if TYPE_CHECKING:
-    from codec.api import _Session
+from entropy.float_copy import float_copy
+from entropy.integer import Report
+from entropy.latent import Latent
 
 STEPS = (0, 20, 30, 40, 60, 80, 100, 130, 170, 220)  #: of the gradient, by effort
 BLOCK = 512  #: pixels a side, at most, that are searched at once: some 2 GB
@@ -51,72 +48,59 @@ def parts(length: int, most: int = BLOCK) -> list[int]:
 
 
 class Searcher:
-    """Refines latents for one set of weights."""
+    """Refines latents for one set of weights, with an effort of 1..9: the refiner that `Session.encode` takes."""
 
-    def __init__(self, session: _Session):
-        self.model: Codec = copy.deepcopy(session.model)
-        self.model.prior = soft(session.prior).to(session.device)
+    share = 0.95
 
-    def refine(
-        self, latent: Latent, held: Held, quality: Tensor, effort: int, report: Callable[[float], None] | None = None
-    ) -> Held:
+    def __init__(self, session: Session, effort: int):
+        self.model: model.Codec = copy.deepcopy(session.model)
+        self.model.prior = float_copy(session.prior).to(session.device)
+        self.steps = STEPS[effort]
+
+    def __call__(self, scaled: model.Scaled, start: Latent, quality: Tensor, progress: Report | None = None) -> Latent:
         """Refine a tile's side latent and coefficients.
 
-        latent: what the picture is; held: where the search begins, coefficients not rounded; effort: 1..9. Returns
-        the same, with coefficients (float32) near the integers that were chosen. The outcome depends on nothing but the
-        arguments: torch runs on one thread here, since sums differ between numbers of threads.
+        scaled: what the picture is; start: where the search begins, coefficients not rounded. Returns the same, with
+        coefficients (float32) near the integers that were chosen. The outcome depends on nothing but the arguments:
+        torch runs on one thread here, since sums differ between numbers of threads.
         """
         device = quality.device
-        y = [torch.from_numpy(a)[None].to(device).clone() for a in held.k]
-        side = torch.from_numpy(held.side)[None].to(device, torch.float32)
-        height, width = (n * MULTIPLE for n in side.shape[2:])
-        rows, columns = parts(height), parts(width)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        values = [torch.from_numpy(a)[None].to(device).clone() for a in start.k]
+        values.append(torch.from_numpy(start.side)[None].to(device, torch.float32))
+        picture = Box(0, 0, *(n * MULTIPLE for n in start.side.shape[1:]))
+        rows, columns = parts(picture.height), parts(picture.width)
+        with torch_threads(1):
             for top, bottom in zip(rows, rows[1:]):
                 for left, right in zip(columns, columns[1:]):
                     block = Box(top, left, bottom, right)
-                    window = Box(
-                        max(0, top - MARGIN),
-                        max(0, left - MARGIN),
-                        min(height, bottom + MARGIN),
-                        min(width, right + MARGIN),
-                    )
-                    self._block(latent, y, side, quality, block, window, STEPS[effort])
-                    if report:
-                        report(block.height * block.width / (height * width))
-        finally:
-            torch.set_num_threads(threads)
-        return Held(side[0].round().cpu().numpy().astype(held.side.dtype), [a[0].cpu().numpy() for a in y])
+                    window = picture.meet(Box(top - MARGIN, left - MARGIN, bottom + MARGIN, right + MARGIN)) or block
+                    self._block(scaled, values, quality, block, window)
+                    if progress:
+                        progress(block.height * block.width / (picture.height * picture.width))
+        *y, side = (v[0].cpu().numpy() for v in values)
+        return Latent(side.round().astype(start.side.dtype), y)
 
     @torch.enable_grad()
-    def _block(
-        self, latent: Latent, y: list[Tensor], side: Tensor, quality: Tensor, block: Box, window: Box, steps: int
-    ) -> None:
-        """Refine, in place, what lies in the block."""
+    def _block(self, scaled: model.Scaled, values: list[Tensor], quality: Tensor, block: Box, window: Box) -> None:
+        """Refine, in place, what lies in the block: of four levels and, the last of `values`, of the side latent."""
         model, random = self.model, torch.Generator().manual_seed(0)
         cut = [(..., *window.within(Box(0, 0, *window[2:]), unit)) for unit in (*UNITS, MULTIPLE)]
         inner = [(..., *block.within(window, unit)) for unit in (*UNITS, MULTIPLE)]
-        values = [*y, side]
         fixed = [v[c].round() for v, c in zip(values, cut)]
         free = [v[c][i].clone().requires_grad_() for v, c, i in zip(values, cut, inner)]
-        here = latent._replace(k=[a[c] for a, c in zip(latent.k, cut)])
-        own, mean_gain = model.prior_inputs(quality)
-        at = model.interpolator(quality)
+        here = scaled._replace(k=[a[c] for a, c in zip(scaled.k, cut)])
+        given = model.prior_inputs(quality, here.coded)
         with torch.no_grad():
             wanted = model.synthesise([a / g for a, g in zip(here.k, here.gain)])
         weight = model.lambda_at(quality) / 3
         optimiser = torch.optim.Adam(free, lr=RATE, betas=(0.9, 0.99))
-        for step in range(steps):
-            temperature = HOT * (COLD / HOT) ** (step / max(1, steps - 1))
+        for step in range(self.steps):
+            temperature = HOT * (COLD / HOT) ** (step / max(1, self.steps - 1))
             drawn = [f.clone() for f in fixed]
             for whole, part, v in zip(drawn, inner, free):
                 whole[part] = relaxed(v, temperature, random)
             k = [a * c for a, c in zip(drawn[:4], here.coded)]
-            bits = model.prior.side_bits(drawn[4], drawn[4], at) + model.prior(
-                drawn[4], k, k, own, mean_gain, here.coded, at
-            )
+            bits = model.prior.side_bits(drawn[4], drawn[4], given.at) + model.prior(drawn[4], k, k, given)
             out = model.synthesise(model.restore(k, here, model.lost(k, here, quality)))
             cost = bits + weight * ((out - wanted) ** 2).sum((1, 2, 3))
             optimiser.zero_grad()

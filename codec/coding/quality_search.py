@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from codec.container.bitstream import QUALITY_STEPS
 from codec.errors import TargetError
 
-QUALITY_STEPS = 25600  #: qualities are multiples of 1/256
 SIZE_SLOPE = 3.5 / QUALITY_STEPS  #: what a step adds to the logarithm of the size, about
 PSNR_SLOPE = 20 / QUALITY_STEPS  #: and to the PSNR, in dB
 PASSES = 9  #: as a rule; halving alone takes 16
@@ -23,8 +23,8 @@ LARGEST = 120.0  #: dB; a picture that comes back unchanged has an infinite PSNR
 
 
 def search(measure: Callable[[int], float], target: float, at_most: bool, what: str) -> int:
-    """A quality whose measure is at most the target while the next one's is not; or one whose measure reaches it while
-    that of the one before does not.
+    """A quality, in the header's units, whose measure is at most the target while the next one's is not; or one whose
+    measure reaches it while that of the one before does not.
 
     That is the highest, or the lowest, where the measure grows with every step, as sizes (whose logarithm is nearly
     linear in the quality) and PSNRs do but for a few bytes. TargetError names the nearest value that can be had.
@@ -55,7 +55,8 @@ def search(measure: Callable[[int], float], target: float, at_most: bool, what: 
         else:
             short = min(at_high - slope * (high - low), -1e-9) if low < 0 else at_low
             beyond = max(at_low + slope * (high - low), 1e-9) if high > QUALITY_STEPS else at_high
-            # the straight line's zero, and past it, the farther the longer: the other side, too, has to come near
+            # Regula falsi: the zero of the straight line through both ends. It overshoots by 4^n after n steps on one
+            # side, so that both ends move.
             quality = round(low + (high - low) * short / (short - beyond)) - side * 4**repeated
         quality = min(max(quality, low + 1, 0), high - 1, QUALITY_STEPS)
     return low if at_most else high

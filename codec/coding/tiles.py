@@ -1,29 +1,31 @@
-"""Tiles coded and decoded: each has a side latent, a context and a stream of its own."""
+"""Tiles encoded and decoded: each has a side latent, a context and a stream of its own."""
 
 from __future__ import annotations
 
-import struct
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from codec.coding import windows
-from codec.coding.grain import Noise, unpack
-from codec.container import bitstream, grid
+from codec.coding.ahead import Ahead, Workers
+from codec.coding.grain import Grain, unpack
+from codec.container import bitstream, damaged
+from codec.container.grid import UNITS, Layout
 from codec.errors import DamagedError
+from codec.network.session import Refiner, Session, open_session
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
 from entropy.coder import CorruptStream
-from entropy.integer import Latent, Report
+from entropy.config import MULTIPLE
+from entropy.integer import Report
+from entropy.latent import Latent
 
-if TYPE_CHECKING:
-    from codec.api import _Session
-
-KEEP = 256 << 20  #: bytes of bands that are kept when a picture is coded several times; others are computed again
+KEEP = 256 << 20  #: bytes of bands that are kept when a picture is encoded several times; others are computed again
 
 
 def checksum(latent: Latent) -> int:
@@ -34,82 +36,84 @@ def checksum(latent: Latent) -> int:
     return value
 
 
-def combined(checksums: list[int] | tuple[int, ...]) -> int:
-    """HEAD's checksum: that of the only tile, or the CRC-32 over those of all tiles as big-endian u32."""
-    return checksums[0] if len(checksums) == 1 else zlib.crc32(struct.pack(f">{len(checksums)}I", *checksums))
-
-
-class Coded(NamedTuple):
-    """A coded tile: its stream, the latent that the stream holds, and that latent's checksum."""
+class EncodedTile(NamedTuple):
+    """The stream of a tile, the latent that the stream holds, and that latent's checksum."""
 
     stream: bytes
     latent: Latent
     checksum: int
 
 
+@dataclass
 class Source:
-    """A picture (H,W or H,W,3 samples) whose tiles can be coded; keep: whether at several qualities; effort: 0..9, how
-    long to search for a better latent."""
+    """A picture whose tiles can be encoded."""
 
-    def __init__(
-        self, session: _Session, pixels: Pixels, tile_size: int, workers: int, keep: bool = False, effort: int = 0
-    ):
-        self.session, self.pixels, self.tile_size, self.workers = session, pixels, tile_size, workers
-        self.keep, self.effort = KEEP if keep else 0, effort
-        height, width = pixels.shape[:2]
-        self.tiles = grid.tiles(height, width, tile_size)
-        self._kept: dict[int, list[Tensor]] = {}
-        self.report: Report | None = None  #: of what is done within a tile
+    session: Session
+    pixels: Pixels  #: H,W or H,W,3 samples
+    layout: Layout
+    workers: Workers
+    progress: Report | None = None  #: told what share of a tile has been done since the last call
+    refiner: Refiner | None = None  #: searches for a better latent of each tile
+    keep: bool = False  #: whether tiles will be encoded again at other qualities
+    _kept: dict[int, list[Tensor]] = field(init=False, default_factory=dict)
 
     def _bands(self, number: int) -> list[Tensor]:
         found = self._kept.get(number)
         if found is None:
-            tile = self.tiles[number]
+            tile = self.layout.tiles[number]
             found = windows.bands(self.session, self.pixels, tile)
-            if (len(self._kept) + 1) * tile.height * tile.width * 12 <= self.keep:
+            if self.keep and (len(self._kept) + 1) * tile.height * tile.width * 12 <= KEEP:
                 self._kept[number] = found
         return found
 
-    def tile(self, number: int, quality: int) -> Coded:
-        """Code one tile."""
-        stream, held = self.session.code(self._bands(number), quality, self.effort, self.report)
-        return Coded(stream, windows.compact(held), checksum(held))
+    def tile(self, number: int, quality: int) -> EncodedTile:
+        """Encode one tile."""
+        stream, latent = self.session.encode(self._bands(number), quality, self.refiner, self.progress)
+        return EncodedTile(stream, windows.compact(latent), checksum(latent))
 
-    def code(self, quality: int) -> Iterator[Coded]:
-        """Code all tiles, row by row."""
-        steps = [[i] for i in range(len(self.tiles))]
-        for n, done in enumerate(windows.Ahead(lambda i: self.tile(i, quality), steps, self.workers)):
-            yield done[n]
+    def encode(self, quality: int) -> Iterator[EncodedTile]:
+        """Encode all tiles, row by row."""
+        steps = [[i] for i in range(len(self.layout.tiles))]
+        for n, made in enumerate(Ahead(lambda i: self.tile(i, quality), steps, self.workers)):
+            yield made[n]
 
 
 class Reader:
     """The tiles of a parsed file."""
 
-    def __init__(self, session: _Session, file: bitstream.File):
-        self.session, self.file, h = session, file, file.header
-        self.tiles = grid.tiles(h.height, h.width, h.tile_size)
-        self.report: Report | None = None  #: of what is done within a tile
+    def __init__(self, session: Session, file: bitstream.File):
+        self.session, self.file = session, file
+        self.layout = Layout(file.header.height, file.header.width, file.header.tile_size)
+        self.progress: Report | None = None  #: told what share of a tile has been done since the last call
 
-    def alpha(self, payload: bytes) -> Pixels:
-        """Decode the alpha channel; DamagedError."""
-        return formats.unpack_alpha(payload, self.file.header.width, self.file.header.height)
+    @classmethod
+    def of(cls, data: bytes, max_pixels: int | None = None, device: str = "cpu") -> Reader:
+        """Of the bytes of a file; InputError, DamagedError, WeightsError."""
+        file = bitstream.read(data, max_pixels)
+        damaged.check(file)
+        return cls(open_session(file.header.weights, device), file)
 
-    def noise(self) -> Noise | None:
-        """The noise of the picture, where the file has it; DamagedError."""
+    def alpha(self) -> Pixels | None:
+        """The alpha channel, where the file has one; DamagedError."""
+        payload, header = self.file.extras.get(bitstream.ALPHA), self.file.header
+        return None if payload is None else formats.unpack_alpha(payload, header.width, header.height)
+
+    def grain(self) -> Grain | None:
+        """The grain of the picture, where the file has it; DamagedError."""
         payload = self.file.extras.get(bitstream.NOISE)
         return None if payload is None else unpack(payload, self.session.prior.coded(self.file.header.quality_code))
 
     def name(self, number: int) -> str:
         """What messages call a tile; nothing for the only one."""
-        return bitstream.tile_name(number, self.file.header.grid[1]) if len(self.tiles) > 1 else ""
+        return bitstream.tile_name(number, self.file.header.grid[1]) if len(self.layout.tiles) > 1 else ""
 
     def tile(self, number: int, levels: int = 4) -> Latent:
         """Decode one tile; DamagedError, naming it. With fewer levels than 4 its checksum cannot be compared."""
         where = f"{name}: " if (name := self.name(number)) else ""
-        tile = self.tiles[number]
+        tile = self.layout.tiles[number]
         try:
             latent = self.session.prior.decode(
-                self.file.tiles[number], self.file.header.quality_code, tile.height, tile.width, levels, self.report
+                self.file.tiles[number], self.file.header.quality_code, tile.height, tile.width, levels, self.progress
             )
         except CorruptStream as error:
             raise DamagedError(f"{where}{error}") from error
@@ -118,32 +122,17 @@ class Reader:
             raise DamagedError(f"{where}the decoded latent is not the one that was encoded (checksum differs)")
         return windows.compact(latent)
 
+    def latent(self) -> Latent:
+        """The integers of the whole picture, in int32: the side latent and four levels, tiles put together."""
+        parts = [self.tile(i) for i in range(len(self.layout.tiles))]
+        picture = self.layout.padded
 
-def check(file: bitstream.File) -> None:
-    """Raise DamagedError unless tile size and checksums of a parsed file go together."""
-    check_tile_size(file.header)
-    if combined(file.checksums) != file.header.checksum:
-        raise DamagedError("the checksum of the header is not that of the tiles")
+        def put(arrays: list[NDArray[np.int32]], unit: int) -> NDArray[np.int32]:
+            out = np.zeros((arrays[0].shape[0], picture.height // unit, picture.width // unit), np.int32)
+            for array, tile in zip(arrays, self.layout.tiles):
+                out[:, *tile.within(picture, unit)] = array
+            return out
 
-
-def check_tile_size(header: bitstream.Header) -> None:
-    """Raise DamagedError where tiles would not end where side latents do."""
-    if header.tile_size % grid.MULTIPLE:
-        raise DamagedError(f"the tile size {header.tile_size} is not a multiple of {grid.MULTIPLE}")
-
-
-def join(parts: list[Latent], tiles: list[grid.Box]) -> Latent:
-    """The latents of all tiles as one of the whole picture, in int32."""
-    whole = tiles[-1]
-    picture = grid.Box(0, 0, whole.bottom, whole.right)
-
-    def put(arrays: list[NDArray[np.int32]], unit: int) -> NDArray[np.int32]:
-        out = np.zeros((arrays[0].shape[0], picture.height // unit, picture.width // unit), np.int32)
-        for array, tile in zip(arrays, tiles):
-            out[:, *tile.within(picture, unit)] = array
-        return out
-
-    return Latent(
-        put([p.side for p in parts], grid.MULTIPLE),
-        [put([p.k[i] for p in parts], unit) for i, unit in enumerate(windows.UNITS)],
-    )
+        return Latent(
+            put([p.side for p in parts], MULTIPLE), [put([p.k[i] for p in parts], unit) for i, unit in enumerate(UNITS)]
+        )

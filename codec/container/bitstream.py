@@ -27,11 +27,13 @@ from codec.errors import DamagedError, InputError
 
 DEFAULT_MAX_PIXELS = 100_000_000
 CHUNK_OVERHEAD = 12  # type, length and CRC
+QUALITY_UNIT = 256  # a file counts its quality in 1/256
+QUALITY_STEPS = 100 * QUALITY_UNIT  # the highest quality in these units
 DEEP_MODES = (2, 3)  # of 16 bits a sample
 MAX_ANCILLARY = 64  # chunks; a hostile file could hold millions of empty ones
 MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
 
-ALPHA, NOISE, EXIF, ICC, XMP = "alPH", "noIS", "eXIF", "icCP", "xmPP"
+ALPHA, NOISE, DRAW, EXIF, ICC, XMP = "alPH", "noIS", "drAw", "eXIF", "icCP", "xmPP"
 CRITICAL_CHUNKS = {
     "HEAD": "the header; exactly one, the first chunk",
     "TILE": "of each tile, row by row: u32 length of its DATA payload, u32 checksum of its latent; "
@@ -41,6 +43,7 @@ CRITICAL_CHUNKS = {
 ANCILLARY_CHUNKS = {
     ALPHA: "alpha, lossless: a PNG stream, see below",
     NOISE: "what the picture's own noise is like, for a decoder that draws it, see below",
+    DRAW: "how noise is drawn: u8, the version of the draw; 0 in a file without the chunk, see below",
     EXIF: "EXIF metadata, a TIFF stream (without the 'Exif' prefix of JPEG)",
     ICC: "ICC colour profile of the decoded pixels",
     XMP: "XMP packet, UTF-8",
@@ -104,6 +107,11 @@ def _field(code: str, span: tuple[int, int] | None, meaning: str, *, default: in
     return field(default=default, metadata={"spec": FieldSpec("", code, low, high, meaning, **shown)})
 
 
+def in_steps(quality: float) -> int:
+    """A quality of 0..100 in the header's units, the nearest one."""
+    return round(quality * QUALITY_UNIT)
+
+
 @dataclass(frozen=True)
 class Header:
     """The HEAD chunk: everything about a picture except its coded latents.
@@ -122,7 +130,12 @@ class Header:
         names=("grey", "RGB", "grey, 16 bits", "RGB, 16 bits"),
     )
     quality_code: int = _field(
-        "H", (0, 25600), "quality in units of 1/256", default=75 * 256, label="quality", scale=256
+        "H",
+        (0, QUALITY_STEPS),
+        "quality in units of 1/256",
+        default=75 * QUALITY_UNIT,
+        label="quality",
+        scale=QUALITY_UNIT,
     )
     temperature_code: int = _field(
         "B", (0, 128), "sampling temperature in units of 1/64", default=0, label="temperature", scale=64
@@ -147,12 +160,12 @@ class Header:
         >>> Header.of(768, 512, 33.3, seed=4).quality
         33.30078125
         """
-        return cls(width, height, quality_code=round(quality * 256), temperature_code=round(temperature * 64), **exact)
+        return cls(width, height, quality_code=in_steps(quality), temperature_code=round(temperature * 64), **exact)
 
     @property
     def quality(self) -> float:
         """Quality, 0 to 100."""
-        return self.quality_code / 256
+        return self.quality_code / QUALITY_UNIT
 
     @property
     def temperature(self) -> float:
@@ -206,6 +219,11 @@ class File:
     def bpp(self) -> float:
         """Bits of the whole file per pixel."""
         return 8 * self.size / self.header.pixels
+
+    @property
+    def draw(self) -> int:
+        """Version of the draw that the file names, 0 where it names none."""
+        return self.extras.get(DRAW, b"\0")[0]
 
 
 def is_critical(kind: str) -> bool:
@@ -395,6 +413,8 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
             raise DamagedError(f"{where}: more than {MAX_ANCILLARY} ancillary chunks")
         elif chunk.type != ALPHA and chunk.size > MAX_METADATA:
             raise DamagedError(f"{where}: more than {MAX_METADATA} bytes")
+        elif chunk.type == DRAW and chunk.size != 1:
+            raise DamagedError(f"{where}: {chunk.size} bytes, not 1")
         else:
             extras[chunk.type] = payload
         chunks.append(chunk)
@@ -435,6 +455,8 @@ def describe(file: File) -> dict[str, object]:
     report["tiles"] = list(file.header.grid)
     report["bytes"] = file.size
     report["bpp"] = round(file.bpp, 6)
+    if DRAW in file.extras:
+        report["draw_version"] = file.draw
     report["chunks"] = [dataclasses.asdict(chunk) for chunk in file.chunks]
     return report
 

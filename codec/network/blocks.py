@@ -14,18 +14,22 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
+from entropy.layers import Convolution, Modules
+
 # CDF 9/7 lifting steps (Daubechies and Sweldens 1998, section 7.7), low pass gain sqrt(2).
 ALPHA, BETA, GAMMA, DELTA = -1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971
 KAPPA = 1.149604398860241
 
 
 class Transform(nn.Module):
-    """An invertible map of N,C,H,W tensors: `inverse(forward(x))` is x to float rounding."""
+    """An invertible map of N,C,H,W tensors: `inverse(forward(x))` is x to float rounding (1e-4 of full scale)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """N,C,H,W -> what the transform makes of it."""
         raise NotImplementedError
 
     def inverse(self, y: Tensor) -> Tensor:
+        """The inverse of `forward`."""
         raise NotImplementedError
 
 
@@ -34,16 +38,18 @@ class Composition(Transform):
 
     def __init__(self, *parts: Transform):
         super().__init__()
-        self.parts = nn.ModuleList(parts)
+        self.parts = Modules[Transform](parts)
 
     def forward(self, x: Tensor) -> Tensor:
+        """All parts in turn."""
         for part in self.parts:
             x = part(x)
         return x
 
     def inverse(self, y: Tensor) -> Tensor:
-        for part in reversed(self.parts):
-            y = part.inverse(y)  # type: ignore[operator]
+        """The inverses in reverse order."""
+        for part in reversed(list(self.parts)):
+            y = part.inverse(y)
         return y
 
 
@@ -57,9 +63,11 @@ class Colour(Transform):
         self.register_buffer("rotation", torch.eye(3))
 
     def forward(self, x: Tensor) -> Tensor:
+        """N,3,H,W -> along the new axes."""
         return self._rotated(x, self.rotation)
 
     def inverse(self, y: Tensor) -> Tensor:
+        """Back to the old axes."""
         return self._rotated(y, self.rotation.t())
 
     @staticmethod
@@ -127,6 +135,7 @@ class Wavelet(Transform):
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """N,C,H,W -> N,4C,H/2,W/2."""
         low, high = _lift(x[:, :3, :, 0::2], x[:, :3, :, 1::2], 3)
         both = torch.cat((low, high), 1)
         low, high = _lift(both[:, :, 0::2], both[:, :, 1::2], 2)
@@ -136,6 +145,7 @@ class Wavelet(Transform):
         return torch.cat(bands, 1)
 
     def inverse(self, y: Tensor) -> Tensor:
+        """N,4C,H/2,W/2 -> N,C,H,W."""
         even, odd = _unlift(y[:, :6], y[:, 6:12], 2)
         both = torch.stack((even, odd), 3).flatten(2, 3)
         even, odd = _unlift(both[:, :3], both[:, 3:], 3)
@@ -147,9 +157,11 @@ class Split(Transform):
     """Channel order: even channels first, then the odd ones, so that a coupling mixes neighbours."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """N,C,H,W -> the same, reordered."""
         return torch.cat((x[:, 0::2], x[:, 1::2]), 1)
 
     def inverse(self, y: Tensor) -> Tensor:
+        """The order of before."""
         half = y.shape[1] // 2
         return torch.stack((y[:, :half], y[:, half:]), 2).flatten(1, 2)
 
@@ -162,9 +174,11 @@ class Reversed(Transform):
         self.part = part
 
     def forward(self, x: Tensor) -> Tensor:
+        """The part's inverse."""
         return self.part.inverse(x)
 
     def inverse(self, y: Tensor) -> Tensor:
+        """The part itself."""
         return self.part(y)
 
 
@@ -179,38 +193,44 @@ class Predictor(nn.Module):
 
     def __init__(self, channels_in: int, hidden: int, channels_out: int):
         super().__init__()
-        self.first = nn.Conv2d(channels_in, hidden, 3, padding=1)
-        self.last = nn.Conv2d(hidden, channels_out, 3, padding=1)
+        self.first = Convolution(channels_in, hidden, 3, padding=1)
+        self.last = Convolution(hidden, channels_out, 3, padding=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.last.bias)
         self.register_buffer("scale_in", torch.ones(channels_in))
         self.register_buffer("scale_out", torch.ones(channels_out))
 
     def forward(self, x: Tensor) -> Tensor:
+        """N,C,H,W -> N,C',H,W float32."""
         weight = self.first.weight / self.scale_in[None, :, None, None]
         x = F.relu(F.conv2d(x, weight, self.first.bias, padding=1))
         weight = self.last.weight * self.scale_out[:, None, None, None]
-        bias = self.last.bias * self.scale_out  # type: ignore[operator]
+        bias = self.last.bias * self.scale_out
         return F.conv2d(x, weight, bias, padding=1).float()
 
 
 class Coupling(Transform):
-    """Two additive halves, b += f(a), a += g(b) (NICE, arXiv 1410.8516, section 3.2): volume preserving."""
+    """Two additive halves, b += f(a), a += g(b) (NICE, arXiv 1410.8516, section 3.2): volume preserving.
+
+    a, b: the first and the second half of the channels; f, g: predictors
+    """
 
     def __init__(self, channels: int, hidden: int):
         super().__init__()
-        self.half = channels // 2
-        self.f = Predictor(self.half, hidden, channels - self.half)
-        self.g = Predictor(channels - self.half, hidden, self.half)
+        self.cut = channels // 2
+        self.f = Predictor(self.cut, hidden, channels - self.cut)
+        self.g = Predictor(channels - self.cut, hidden, self.cut)
 
     def forward(self, x: Tensor) -> Tensor:
-        a, b = x[:, : self.half], x[:, self.half :]
+        """N,C,H,W -> N,C,H,W."""
+        a, b = x[:, : self.cut], x[:, self.cut :]
         b = b + self.f(a)
         a = a + self.g(b)
         return torch.cat((a, b), 1)
 
     def inverse(self, y: Tensor) -> Tensor:
-        a, b = y[:, : self.half], y[:, self.half :]
+        """The same predictions of the same inputs, subtracted in reverse order."""
+        a, b = y[:, : self.cut], y[:, self.cut :]
         a = a - self.g(b)
         b = b - self.f(a)
         return torch.cat((a, b), 1)

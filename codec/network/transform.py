@@ -25,7 +25,7 @@ from entropy.config import Config
 def unpack(u: Tensor) -> list[Tensor]:
     """N,768,h,w -> the bands at 1/16 (12 channels, low band first), 1/8, 1/4 and 1/2 (9 each)."""
     bands, rest = [u[:, :12]], u[:, 12:]
-    for level in range(3):
+    for _ in range(3):
         rest = F.pixel_shuffle(rest, 2)
         bands.append(rest[:, :9])
         rest = rest[:, 9:]
@@ -60,8 +60,12 @@ class Analysis(nn.Module):
 
         x -> colour -> 9/7 -> 9/7 -> couplings (48 ch, 1/4) -> 9/7 -> couplings (192 ch, 1/8) -> 9/7 -> bands
 
-    Pixels are in units of (value - 127.5) / 64; sides are multiples of 16. `couplings = False` leaves the
-    coupling stages out (they start as the identity), which is what the first phase of training does.
+    x: pixels N,3,H,W in units of (value - 127.5) / 64; sides are multiples of 16
+    colour: rotation to principal axes; 9/7: one level of the CDF 9/7 wavelet
+    bands: coefficients N,C,h,w at 1/16 (12 channels, low band first), 1/8, 1/4 and 1/2 (9 each)
+
+    A stage whose width in the configuration is 0 has no couplings. `couplings = False` leaves out those that there are
+    (they start as the identity), which is what the first phase of training does.
     """
 
     def __init__(self, config: Config):
@@ -76,20 +80,23 @@ class Analysis(nn.Module):
 
     @staticmethod
     def _stage(channels: int, hidden: int) -> Composition:
+        if not hidden:
+            return Composition()
         return Composition(Coupling(channels, hidden), Split(), Coupling(channels, hidden), Reversed(Split()))
 
     def parts(self) -> list[Transform]:
         """The transforms in forward order."""
-        if not self.couplings:
-            return [self.colour, self.fine, self.middle, self.coarse]
-        return [self.colour, self.fine, self.quarter, self.middle, self.eighth, self.coarse]
+        quarter, eighth = ([s] if self.couplings and len(s.parts) else [] for s in (self.quarter, self.eighth))
+        return [self.colour, self.fine, *quarter, self.middle, *eighth, self.coarse]
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Pixels -> bands, coarse to fine."""
         for part in self.parts():
             x = part(x)
         return unpack(x)
 
     def inverse(self, bands: list[Tensor]) -> Tensor:
+        """All four bands -> pixels."""
         y = pack(bands)
         for part in reversed(self.parts()):
             y = part.inverse(y)
@@ -120,7 +127,7 @@ class Analysis(nn.Module):
             for part in stage.parts:
                 if isinstance(part, Coupling):
                     deviation = x.std((0, 2, 3)).clamp(min=0.02)
-                    a, b = deviation[: part.half], deviation[part.half :]
+                    a, b = deviation[: part.cut], deviation[part.cut :]
                     part.f.scale_in.copy_(a)
                     part.f.scale_out.copy_(b)
                     part.g.scale_in.copy_(b)

@@ -198,7 +198,7 @@ def decode(args: Namespace, status: Status) -> None:
     started = time.perf_counter()
     data = _read_irc(args.IN)
     if args.salvage:
-        from codec.coding.salvage import read_damaged
+        from codec.container.damaged import read_damaged
 
         file = read_damaged(data, args.max_pixels).file
     else:

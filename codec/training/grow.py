@@ -7,12 +7,29 @@ zero; tables over qualities move to the new range of lambda.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from codec.network.model import Codec
+from codec.training import checkpoint
+from codec.training.settings import TrainingError, pick
 from entropy.config import BANDS, Config
+
+
+def start_from(model: Codec, checkpoints: Sequence[Path]) -> None:
+    """Averaged weights of the first checkpoint, of this or a smaller configuration; then of each further one those
+    that it trained (its setting `only`), so that parts that were trained apart come together."""
+    for i, path in enumerate(checkpoints):
+        given = checkpoint.read(path, model.deviation.device)
+        try:
+            only = tuple(given["settings"].get("only", ())) if i else ()
+            state = grow(given["average"], Config(**pick(Config, given["config"])), model)
+        except (KeyError, ValueError) as error:
+            raise TrainingError(f"{path}: not weights of this model or a smaller one ({error})") from error
+        model.load_state_dict(model.state_dict() | {k: v for k, v in state.items() if not only or k.startswith(only)})
 
 
 def grow(state: dict[str, Tensor], old: Config, model: Codec) -> dict[str, Tensor]:

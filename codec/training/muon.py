@@ -18,16 +18,19 @@ from torch import Tensor, nn
 ROUNDS = 5
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest semi-orthogonal matrix, roughly (singular values in 0.7..1.2): Newton-Schulz, quintic."""
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest semi-orthogonal matrices, roughly (singular values in 0.7..1.2): quintic Newton-Schulz iteration.
+
+    matrices: ...,M,N, each on its own.
+    """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix / (matrix.norm() + 1e-7)
-    tall = x.shape[0] > x.shape[1]
-    x = x.t() if tall else x
+    x = matrices / (matrices.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
     for _ in range(ROUNDS):
-        s = x @ x.t()
+        s = x @ x.mT
         x = a * x + (b * s + c * s @ s) @ x
-    return x.t() if tall else x
+    return x.mT if tall else x
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:
@@ -54,27 +57,43 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move all parameters that have a gradient, by the learning rates of their groups."""
         for group in self.param_groups:
-            update = self._muon if group["muon"] else self._adam
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    update(parameter, parameter.grad, self.state[parameter], group)
+            moving = {p: p.grad for p in group["params"] if p.grad is not None}
+            if moving and not group["muon"]:
+                self._adam(list(moving), list(moving.values()), group)
+            elif moving:
+                alike: dict[torch.Size, dict[Tensor, Tensor]] = {}
+                for p, gradient in moving.items():
+                    alike.setdefault(p.flatten(1).shape, {})[p] = gradient
+                for same in alike.values():
+                    self._muon(same, group)
 
-    @staticmethod
-    def _muon(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
-            state["mean"] = torch.zeros_like(parameter)
-        mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
-        direction = orthogonal(gradient.lerp(mean, group["momentum"]).flatten(1))  # Nesterov
-        parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * 0.2 * max(direction.shape) ** 0.5)
+    def _muon(self, moving: dict[Tensor, Tensor], group: dict[str, Any]) -> None:
+        """Matrices of one shape together: on a GPU many small products cost more than one large."""
+        momentum, directions = group["momentum"], []
+        for p, gradient in moving.items():
+            state = self.state[p]
+            if not state:
+                state["mean"] = torch.zeros_like(p)
+            mean = state["mean"].lerp_(gradient, 1 - momentum)
+            directions.append(gradient.lerp(mean, momentum).flatten(1))  # Nesterov
+        for p, direction in zip(moving, orthogonal(torch.stack(directions))):
+            p.add_(direction.reshape(p.shape), alpha=-group["lr"] * 0.2 * max(direction.shape) ** 0.5)
 
-    @staticmethod
-    def _adam(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
-            state.update(mean=torch.zeros_like(parameter), square=torch.zeros_like(parameter), steps=0)
+    def _adam(self, parameters: list[Tensor], gradients: list[Tensor], group: dict[str, Any]) -> None:
         first, second = group["betas"]
-        state["steps"] += 1
-        state["mean"].lerp_(gradient, 1 - first)
-        state["square"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        deviation = (state["square"] / (1 - second ** state["steps"])).sqrt_().add_(group["eps"])
-        parameter.addcdiv_(state["mean"], deviation, value=-group["lr"] / (1 - first ** state["steps"]))
+        states = [self.state[p] for p in parameters]
+        for p, state in zip(parameters, states):
+            if not state:
+                state.update(mean=torch.zeros_like(p), square=torch.zeros_like(p), steps=0)
+            state["steps"] += 1
+        means, squares = [s["mean"] for s in states], [s["square"] for s in states]
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_mul_(squares, second)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
+        deviations = torch._foreach_div(squares, [1 - second ** s["steps"] for s in states])
+        torch._foreach_sqrt_(deviations)
+        torch._foreach_add_(deviations, group["eps"])
+        sizes = [-group["lr"] / (1 - first ** s["steps"]) for s in states]
+        torch._foreach_addcdiv_(parameters, means, deviations, sizes)

@@ -18,11 +18,11 @@ import torch
 from PIL import Image
 
 import codec
-from codec import api
 from codec.coding import grain
 from codec.container import bitstream
 from codec.errors import IrcError
 from codec.network import weights
+from codec.network.session import Session, open_session
 from codec.pictures import formats, reading, sixteen_bits
 
 FOLDER = Path(__file__).parent
@@ -67,7 +67,7 @@ def load_weights(data: bytes) -> None:
     with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
         file.write(data)
         file.flush()
-        session = api._Session(weights.read(Path(file.name)), torch.device("cpu"))
+        session = Session(weights.read(Path(file.name)), torch.device("cpu"))
     picture = np.arange(32 * 64 * 3, dtype=np.uint8).reshape(32, 64, 3)
     for quality in (0, 20000):
         stream, held = session.prior.encode(session.quantise(session.bands(picture), quality), quality)
@@ -117,12 +117,11 @@ def seeds() -> dict[str, list[bytes]]:
             "exTR": b"unknown",
         }
         files.append(bitstream.write(file.header, list(file.tiles), extras))
-    session = api._session(bitstream.read_header(golden[0]).weights, torch.device("cpu"))
+    name = bitstream.read_header(golden[0]).weights
     ramp = np.arange(70 * 90 * 3, dtype=np.uint8).reshape(70, 90, 3)
-    with torch.no_grad():
-        tiles = api.Source(session, ramp, 32, 1).code(9000)
-        own = {bitstream.NOISE: bytes(range(grain.size(session.prior.coded(9000))))}
-        files.append(api._file(session, tiles, 9000, ramp.shape, 32, 0.5, 3, own, 1))
+    file = bitstream.read(codec.encode(ramp, 9000 / 256, tile=32, temperature=0.5, seed=3, weights=name))
+    own = {bitstream.NOISE: bytes(range(grain.size(open_session(name).prior.coded(9000))))}
+    files.append(bitstream.write(file.header, file.tiles, own, file.checksums))
     random = np.random.default_rng(0)
     colour = random.integers(0, 256, (24, 31, 4), np.uint8)
     exif = Image.Exif()
@@ -153,7 +152,7 @@ def seeds() -> dict[str, list[bytes]]:
         stream = io.BytesIO()
         Image.fromarray(colour).convert(mode).save(stream, kind, **options)
         pictures.append(stream.getvalue())
-    return {"irc": files, "picture": pictures, "weights": [(DATA / "golden.safetensors").read_bytes()]}
+    return {"irc": files, "picture": pictures, "weights": [(DATA / "golden-2.safetensors").read_bytes()]}
 
 
 INTERESTING = (

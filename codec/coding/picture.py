@@ -1,0 +1,222 @@
+"""A whole picture: its tiles encoded, settled or measured and put into a file; its blocks decoded and assembled."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from codec.coding import draw, grain, windows
+from codec.coding.ahead import Ahead, Workers
+from codec.coding.latent_search import Searcher
+from codec.coding.options import EncodeOptions
+from codec.coding.progress import Meter, Progress
+from codec.coding.quality_search import PASSES, search
+from codec.coding.tiles import EncodedTile, Reader, Source
+from codec.coding.windows import View
+from codec.container import bitstream
+from codec.container.damaged import combined
+from codec.container.grid import LEVELS, Box, Layout
+from codec.network.session import Session
+from codec.pictures import formats
+from codec.pictures.formats import Pixels
+from entropy.latent import Latent
+
+ROUNDS = 12  #: of settling, at most
+SETTLING = 7  #: that settling takes as a rule: there, then back and there again three times
+#: Of the work on a picture of one tile, what the coding of its latent takes (measured on 4 megapixels).
+ENCODING, DECODING = 0.85, 0.5
+
+
+class Part(NamedTuple):
+    """What a file keeps of an encoded tile. Its latent is not kept: those of a large picture take more memory than its
+    pixels."""
+
+    stream: bytes
+    checksum: int
+
+
+def assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]], mode: int) -> Pixels:
+    """Samples of a mode from the pieces of a picture or of a part of it, whose upper left piece comes first."""
+    grey, depth = formats.is_grey(mode), formats.depth_of(mode)
+    whole = shape if grey else (*shape, 3)
+    out: Pixels = np.empty(whole, np.uint8) if depth == 8 else np.empty(whole, np.uint16)
+    origin: Box | None = None
+    for box, x in pieces:
+        origin = origin or box
+        here = box.within(Box(origin.top, origin.left, origin.top + shape[0], origin.left + shape[1]))
+        out[here] = formats.samples(x, grey, depth)
+    return out
+
+
+class PictureEncoder:
+    """A picture on its way into a file.
+
+    colour: H,W or H,W,3 samples of 8 or 16 bits. extras: the file's ancillary chunks, the picture's grain left out.
+    """
+
+    def __init__(
+        self, session: Session, colour: Pixels, options: EncodeOptions, extras: Mapping[str, bytes], workers: Workers
+    ):
+        height, width = colour.shape[:2]
+        automatic = Layout.automatic(height, width)
+        self.session, self.colour, self.options, self.extras = session, colour, options, dict(extras)
+        self.layout = automatic if options.tile is None else Layout(height, width, options.tile)
+        self.header = bitstream.Header.of(
+            width,
+            height,
+            options.quality,
+            mode=formats.mode_of(colour),
+            temperature=options.temperature,
+            seed=options.seed,
+            tile_size=self.layout.tile_size,
+            weights=session.name,
+        )
+        # a decoded picture has lost its grain: in a file that is to be a fixed point there is none
+        self.drawn = self.header.temperature_code > 0 and not options.stable
+        self.tiles, self.blocks = len(self.layout.tiles), len(self.layout.blocks())
+        rounds = PASSES * options.searched + SETTLING * options.stable or 1
+        self.meter = Meter(options.progress, self.tiles, rounds, ENCODING if self.tiles == 1 else 0)
+        self.source = Source(
+            session,
+            colour,
+            self.layout,
+            workers,
+            self.meter.part,
+            Searcher(session, options.effort) if options.effort else None,
+            options.searched,
+        )
+
+    def encode(self) -> bytes:
+        """The file that the options ask for; TargetError where there is none."""
+        quality, data = self._searched() if self.options.searched else (self.header.quality_code, None)
+        if self.options.stable:
+            data = self._file(self._settled(quality), quality)
+        elif self.drawn:
+            data = self._measured(quality)
+        elif data is None:
+            data = self._file(self._encoded(quality), quality)
+        self.meter.end()
+        return data
+
+    def _file(self, tiles: Iterable[EncodedTile | Part], quality: int, own: bytes | None = None) -> bytes:
+        """The bytes of the file of these tiles; own: the picture's grain."""
+        parts = [Part(tile.stream, tile.checksum) for tile in tiles]
+        checksums = [part.checksum for part in parts]
+        header = dataclasses.replace(self.header, quality_code=quality, checksum=combined(checksums))
+        extras = self.extras if own is None else self.extras | {bitstream.NOISE: own}
+        if header.temperature:
+            extras = extras | {bitstream.DRAW: bytes([draw.VERSION])}
+        return bitstream.write(header, [part.stream for part in parts], extras, checksums)
+
+    def _encoded(self, quality: int) -> Iterable[EncodedTile]:
+        return self.meter.watch(self.source.encode(quality), self.tiles)
+
+    def _measured(self, quality: int) -> bytes:
+        """All tiles encoded, and the grain of the picture measured, in one walk."""
+        parts: dict[int, Part] = {}
+
+        def load(number: int) -> Latent:
+            tile = self.source.tile(number, quality)
+            parts[number] = Part(tile.stream, tile.checksum)
+            return tile.latent
+
+        walk = windows.measure(self.session, self.colour, self.layout, load, quality, self.source.workers)
+        *_, sums = self.meter.watch(walk, self.blocks)
+        own = sums.payload(self.session.prior.coded(quality))
+        return self._file([parts[i] for i in range(self.tiles)], quality, own)
+
+    def _settled(self, quality: int) -> list[EncodedTile]:
+        """Tiles that their own decoded picture encodes to again, reached by doing just that.
+
+        The grid is fixed and offsets stay inside the bins, so only clipping, rounding of samples and, rarely, rounding
+        by cost move a coefficient; a few rounds end it. After `ROUNDS` without an end the last ones are kept: as good,
+        only not a fixed point.
+        """
+        tiles = list(self._encoded(quality))
+        for _ in range(ROUNDS):
+            latents = [tile.latent for tile in tiles]
+            pieces = windows.pictures(
+                self.session, self.layout, latents.__getitem__, View(quality), self.source.workers
+            )
+            shape = self.layout.height, self.layout.width
+            back = assembled(shape, self.meter.watch(pieces, self.blocks), self.header.mode)
+            decoded = dataclasses.replace(self.source, pixels=back, refiner=None, keep=False)
+            again = list(self.meter.watch(decoded.encode(quality), self.tiles))
+            settled = [tile.checksum for tile in again] == [tile.checksum for tile in tiles]
+            tiles = again
+            if settled:
+                break
+        return tiles
+
+    def _psnr(self, quality: int) -> float:
+        """PSNR in dB over all samples of the picture decoded at temperature 0."""
+        view, grey, depth = View(quality), formats.is_grey(self.header.mode), formats.depth_of(self.header.mode)
+        latent = lambda number: self.source.tile(number, quality).latent  # noqa: E731
+        pieces = windows.pictures(self.session, self.layout, latent, view, self.source.workers)
+        error = 0.0
+        for box, x in self.meter.watch(pieces, self.blocks):
+            given = self.colour[box.top : box.bottom, box.left : box.right]
+            out = formats.samples(x, grey, depth)
+            error += float(((out.astype(np.float32) - given) ** 2).sum(dtype=np.float64))
+        error /= self.colour.size
+        return 10 * math.log10(np.iinfo(self.colour.dtype).max ** 2 / error) if error else math.inf
+
+    def _searched(self) -> tuple[int, bytes | None]:
+        """The quality that meets the target, and the file where it has been made on the way."""
+        options = self.options
+        if options.psnr is not None:
+            return search(self._psnr, options.psnr, False, "PSNR"), None
+        pixels = self.layout.height * self.layout.width
+        if options.size is not None:
+            what, limit, unit = "size", options.size, 1.0
+        elif options.bpp is not None:
+            what, limit, unit = "bpp", int(options.bpp * pixels / 8), 8 / pixels
+        else:
+            raise ValueError("there is no target")
+        best: bytes | None = None  # the file of the highest quality so far that fits
+
+        def large(quality: int) -> float:
+            nonlocal best
+            # of the size that it will have
+            own = bytes(grain.size(self.session.prior.coded(quality))) if self.drawn else None
+            data = self._file(self._encoded(quality), quality, own)
+            if len(data) <= limit:
+                best = data
+            return len(data) * unit
+
+        return search(large, limit * unit, True, what), best
+
+
+def decode(reader: Reader, view: View, depth: int, workers: Workers, progress: Progress | None = None) -> Pixels:
+    """What a view shows of a file: samples of 8 or 16 bits (depth), h,w or h,w,3, alpha appended; DamagedError."""
+    header, layout = reader.file.header, reader.layout
+    region = view.region or layout.picture
+    small = region.reduced(view.scale)
+    blocks, levels = len(layout.blocks(view.scale, region)), LEVELS[view.scale]
+    meter = Meter(progress, blocks, parts=DECODING if len(layout.tiles) == 1 else 0)
+    reader.progress = meter.part
+    pieces = windows.pictures(reader.session, layout, lambda i: reader.tile(i, levels), view, workers)
+    mode = (not formats.is_grey(header.mode)) + 2 * formats.DEPTHS.index(depth)
+    colour = assembled((small.height, small.width), meter.watch(pieces, blocks), mode)
+    meter.end()
+    alpha = reader.alpha()
+    return formats.join(colour, None if alpha is None else formats.reduce(alpha, region, view.scale))
+
+
+def verify(reader: Reader, workers: Workers, progress: Progress | None = None) -> None:
+    """Decode the integers of every tile, alpha and grain, without making a picture; DamagedError."""
+    reader.alpha()
+    reader.grain()
+    if reader.file.header.temperature:
+        draw.check(reader.file.draw)
+    count = len(reader.layout.tiles)
+    meter = Meter(progress, count, parts=1 if count == 1 else 0)
+    reader.progress = meter.part
+    for _ in meter.watch(Ahead(reader.tile, [[i] for i in range(count)], workers), count):
+        pass
+    meter.end()
