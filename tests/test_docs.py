@@ -228,7 +228,7 @@ def modules() -> list[str]:
     found = list(PACKAGES)
     for package in PACKAGES:
         folder = [str(ROOT / package)]
-        found += [m.name for m in pkgutil.iter_modules(folder, f"{package}.") if not m.name.endswith("__main__")]
+        found += [m.name for m in pkgutil.walk_packages(folder, f"{package}.") if not m.name.endswith("__main__")]
     return found
 
 
