@@ -236,6 +236,24 @@ def test_bad_input(case: str, api: FakeApi, workplace: Path, capfd: pytest.Captu
     assert sorted(os.listdir()) == before
 
 
+@pytest.mark.parametrize("names", [("a.jpg", "b.jpg"), ("a.jpg", "b.JPG"), ("a.irc.png", "b.irc.png")])
+def test_no_photo_is_overwritten(names: tuple[str, str], api: FakeApi, workplace: Path) -> None:
+    """As by `irc encode -f *.jpg` in a folder of two photos, whose second one would be the output."""
+    for name in names:
+        Image.fromarray(PIXELS).save(name)
+    before = {name: Path(name).read_bytes() for name in os.listdir()}
+    for line in (["-f", *names], [*names], ["-f", names[0], "-o", names[1]], ["-f", "photo.png", names[1]]):
+        assert cli.main(["encode", *line]) == 2
+    assert {name: Path(name).read_bytes() for name in os.listdir()} == before
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("name", ["a.irc", "a.IRC", "a.b.Irc"])
+def test_names_that_encode_writes_to(name: str, api: FakeApi, workplace: Path) -> None:
+    assert cli.main(["encode", "photo.png", name]) == cli.main(["encode", "-f", "photo.png", "-o", name]) == 0
+    assert bitstream.read(Path(name).read_bytes()).tiles[0] == PIXELS.tobytes()
+
+
 ERRORS: dict[str, tuple[BaseException, int, str]] = {
     "weights": (WeightsError("weights 01020304 are missing"), 5, "01020304"),
     "target": (TargetError("the nearest is 0.2 bpp", 0.2), 6, "nearest is 0.2"),

@@ -15,6 +15,7 @@ FOLDER = Path(__file__).parent.parent / "weights"
 @dataclass(frozen=True)
 class Released:
     id: str
+    kind: str
     sha256: str
     format: str
     date: str

@@ -212,7 +212,10 @@ OPTIONS = (
         "leave out EXIF and XMP; the colour profile stays, since colours depend on it",
         default=False,
     ),
-    Option(("--check",), ("weights",), "compare the hash of each file with that of its release", default=False),
+    Option(
+        ("--check",), ("weights",), "check that each file is what its name says, a released one byte for byte",
+        default=False,
+    ),
     Option(
         ("--json",), ("encode", "decode", "info", "verify", "weights"),
         "report on standard output as JSON, one object a line", default=False,

@@ -107,6 +107,7 @@ def weights_facts(weights: Installed) -> dict[str, Any]:
         "id": weights.id,
         "default": weights.default,
         "released": release is not None,
+        "kind": release and release.kind,
         "format": release and release.format,
         "date": release and release.date,
         "file": str(weights.path),
@@ -116,10 +117,11 @@ def weights_facts(weights: Installed) -> dict[str, Any]:
 
 def weights_table(rows: Sequence[dict[str, Any]]) -> str:
     """The list of ``irc weights``: a line for each file, and one that says what is better about it."""
-    lines = [["id", "default", "released", "format", "date", "file"]]
+    lines = [["id", "default", "released", "kind", "format", "date", "file"]]
     for row in rows:
         marks = ["default" if row["default"] else "", "yes" if row["released"] else "no"]
-        lines.append([row["id"], *marks, row["format"] or "-", row["date"] or "-", shown(row["file"])])
+        known = [row[key] or "-" for key in ("kind", "format", "date")]
+        lines.append([row["id"], *marks, *known, shown(row["file"])])
     if "ok" in rows[0]:
         for line, state in zip(lines, ["check", *("ok" if row["ok"] else "wrong" for row in rows)]):
             line.append(state)
