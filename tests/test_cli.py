@@ -218,6 +218,7 @@ BAD: dict[str, tuple[Callable[[], object], str, int, str]] = {
     "output is no name": (nothing, "encode photo.png new", 2, "does not end in .irc"),
     "output is the picture": (nothing, "encode -f photo.png photo.png", 2, "does not end in .irc"),
     "output by -o": (put("b.jpg", b"photo"), "encode -f photo.png -o b.jpg", 2, "does not end in .irc"),
+    "default output is a link": (lambda: os.symlink("file.irc.png", "photo.irc"), "encode -f photo.png", 2, "not end in .irc"),
     "output is a link": (lambda: os.symlink("photo.png", "l.irc"), "encode -f file.irc l.irc", 2, "not end in .irc"),
 }  # fmt: skip
 

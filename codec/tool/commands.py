@@ -43,14 +43,14 @@ def _target(args: Namespace, suffix: str) -> str:
         raise UsageError("two outputs, OUT and -o; one is enough")
     source: str = args.IN
     target: str | None = args.output if args.OUT is None else args.OUT
-    if target is not None and suffix == SUFFIX:
-        _refuse_photos(target)
     if source != STREAM and not os.path.exists(source):
         raise InputError("no such file")
     if source != STREAM and os.path.isdir(source):
         raise InputError("is a directory, not a file")
     if target is None:
         target = STREAM if source == STREAM else str(Path(source).with_suffix(suffix))
+    if suffix == SUFFIX:
+        _refuse_photos(target)
     if target == STREAM:
         if args.json:
             raise UsageError("--json needs standard output, which the output file is going to")
