@@ -23,7 +23,7 @@ from codec.container import bitstream
 from codec.errors import IrcError
 from codec.network import registry, weights
 from codec.network.session import Session, open_session
-from codec.pictures import formats, image_files, sixteen_bits
+from codec.pictures import formats, reading, sixteen_bits
 
 FOLDER = Path(__file__).parent
 DATA = FOLDER.parent / "data"
@@ -56,7 +56,7 @@ def decode(data: bytes) -> None:
 
 def load_picture(data: bytes) -> None:
     """A picture of another format."""
-    picture = image_files.load(io.BytesIO(data), MAX_PIXELS)
+    picture = reading.load(io.BytesIO(data), MAX_PIXELS)
     assert picture.pixels.dtype in (np.uint8, np.uint16)
     assert picture.pixels.shape[0] * picture.pixels.shape[1] <= MAX_PIXELS
 
