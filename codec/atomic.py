@@ -31,7 +31,7 @@ def replacing(path: str | os.PathLike[str], *, overwrite: bool = True) -> Iterat
     folder, name = os.path.split(target)
     # of the name a part only: with what is added it must not become longer than a folder takes
     temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(6)}.part")
-    stream = open(temporary, "x+b")
+    stream = open(temporary, "x+b")  # noqa: SIM115  # the block below closes it before it is renamed
     try:
         with stream:
             with suppress(FileNotFoundError):

@@ -37,6 +37,12 @@ class IrcError(Exception):
     exit_code: int = _BY_NAME["failure"]
 
 
+class UsageError(IrcError):
+    """A command line whose parts are right and do not go together."""
+
+    exit_code = _BY_NAME["usage"]
+
+
 class InputError(IrcError):
     """The input is missing, is not what it should be, or is not supported."""
 

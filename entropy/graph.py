@@ -57,7 +57,8 @@ class Context(nn.Module):
 
     def at_phase(self, step: int, trunk: Tensor, known: Tensor) -> Tensor:
         """Features at a phase: N,width,H/2,W/2. known: features of k, zero where not coded yet, with a margin of 1 of
-        zeros: N,2C,H+2,W+2."""
+        zeros: N,2C,H+2,W+2.
+        """
         i, j = PHASES[step]
         own = trunk[:, :, i::2, j::2] + self.phase[step][None, :, None, None]
         c = self.context(known, own, PHASES[step]) if step else own.clamp(0, self.context.limit)
@@ -65,7 +66,8 @@ class Context(nn.Module):
 
     def linear(self, step: int, known: Tensor) -> Tensor | None:
         """Prediction of the 3 low-band channels at a phase, N,3,H/2,W/2, from their known values (N,3,H,W); None where
-        there is none: at other levels, and at the first phase."""
+        there is none: at other levels, and at the first phase.
+        """
         if self.low is None or step == 0:
             return None
         return self.low[step - 1](F.pad(known, (2, 2, 2, 2)), None, PHASES[step])

@@ -182,7 +182,8 @@ class IntegerPrior(nn.Module):
         tables: Tables,
     ):
         """graph: of `IntegerLayer`s; own, mean_gain, coded_from: knots,39 int64, in units of 2^-14, 2^-14 and 2^-16
-        (see `from_prior`). NotExact where a sum of a layer could be inexact."""
+        (see `from_prior`). NotExact where a sum of a layer could be inexact.
+        """
         super().__init__()
         for module in graph.modules():
             if isinstance(module, IntegerLayer):
@@ -200,7 +201,8 @@ class IntegerPrior(nn.Module):
         cls, prior: Prior, log2_own: np.ndarray, mean_gain: np.ndarray, log2_start: np.ndarray
     ) -> IntegerPrior:
         """From the trained model and its knots x channels: log2(deviation x gain), mean gain, log2(deviation x
-        starting gain), the last less the threshold at which a band is coded."""
+        starting gain), the last less the threshold at which a band is coded.
+        """
         whole = lambda a, unit: np.round(a * unit).astype(np.int64)  # noqa: E731
         graph = _integer_graph(copy.deepcopy(prior.graph).cpu())
         return cls(
@@ -290,7 +292,8 @@ class IntegerPrior(nn.Module):
 
 class Walker:
     """The walk at one quality, in the one direction or the other: hands each step's tables to the coder, takes the
-    values, goes on with them."""
+    values, goes on with them.
+    """
 
     def __init__(self, model: IntegerPrior, coder: Coder, quality: int, weight: np.ndarray | None = None):
         self.model, self.coder = model, coder
@@ -374,7 +377,8 @@ class Walker:
         self, scale: np.ndarray, mean: np.ndarray, wanted: np.ndarray | None, weight: np.ndarray | None
     ) -> np.ndarray:
         """Code n symbols of given scale indices; a mean (in eighths) is an integer and one of 8 fractions. All int32,
-        but weight: float32, and wanted, too, where there are weights."""
+        but weight: float32, and wanted, too, where there are weights.
+        """
         model, eighths = self.model, mean + 4
         base = eighths >> 3
         ids = model.tables.first[scale] + (((eighths & 7) * model.tables.fractions[scale]) >> 3)

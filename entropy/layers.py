@@ -41,7 +41,8 @@ class Modules(nn.ModuleList, Generic[M]):
 
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """1x1 convolution as a product of matrices, N,C,H,W -> N,C',H,W: torch's own copies its input where there is one
-    thread and few images, which took as long as the arithmetic."""
+    thread and few images, which took as long as the arithmetic.
+    """
     n, c, h, w = x.shape
     y = torch.addmm(bias, x.permute(0, 2, 3, 1).reshape(-1, c), weight.flatten(1).t())
     return y.view(n, h, w, -1).permute(0, 3, 1, 2)
@@ -75,7 +76,8 @@ class Pointwise(Convolution):
 
 def conv(x: Tensor, weight: Tensor, bias: Tensor, groups: int, phase: tuple[int, int] | None) -> Tensor:
     """'Same' convolution with zero padding; or, of an x that has its margin of zeros, only at one phase of the 2x2
-    cells."""
+    cells.
+    """
     if weight.shape[-1] == 1 and groups == 1 and phase is None:
         return pointwise(x, weight, bias)
     pad = weight.shape[-1] // 2

@@ -57,21 +57,27 @@ class Hidden:
         self.k, self.features = k, signed_and_magnitude(torch.asinh(k))
 
     def codes(self, group: list[int]) -> bool:
+        """Every group: gradients are wanted of all."""
         return True
 
     def around(self) -> Tensor:
+        """Features of what is known, with a margin of 1."""
         return F.pad(self.features * self.mask, (1, 1, 1, 1))
 
     def here(self, channels: list[int], y: int, x: int) -> Tensor:
+        """Features of channels at one position of each 2x2 cell."""
         return self.features[:, channels, y::2, x::2]
 
     def low(self) -> Tensor:
+        """What is known of the three low-band channels."""
         return self.k[:, :3] * self.mask
 
     def all(self) -> Tensor:
+        """Features of everything, for the next level."""
         return self.features
 
     def finished(self, y: int, x: int) -> None:
+        """From here on that position is known."""
         self.mask = self.mask.clone()  # the gradient of earlier steps needs the earlier one
         self.mask[:, :, y::2, x::2] = 1
 
@@ -130,7 +136,8 @@ class Prior(nn.Module):
     @torch.no_grad()
     def rounded(self, side: Tensor, y: list[Tensor], weight: list[Tensor], given: AtQuality) -> list[Tensor]:
         """Coefficients (in steps), each rounded to the nearest integer or to the next one toward zero as the walk comes
-        by, as the encoder does (entropy/rounding.py); weight: N,C,1,1 a level, bits that a squared step is worth."""
+        by, as the encoder does (entropy/rounding.py); weight: N,C,1,1 a level, bits that a squared step is worth.
+        """
         known = [Hidden(torch.zeros_like(a)) for a in y]
         for step in level_steps(self.graph, self._bias(given.at), torch.asinh(side), known.__getitem__):
             mean, scale = self._scaled(step, given)

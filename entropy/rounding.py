@@ -30,7 +30,8 @@ class Rounding:
 
     def __call__(self, y: np.ndarray, base: np.ndarray, ids: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """n coefficients in steps, the integer parts of their means, tables, and bits that a squared step is worth ->
-        n int32."""
+        n int32.
+        """
         k = np.rint(y).astype(np.int32)
         at = np.flatnonzero(k)  # zero stays zero
         y, near = y[at], k[at]

@@ -23,7 +23,8 @@ def residual(
 ) -> Tensor:
     """mix(spread(x), x), N,C,H,W, where spread is a 3x3 'same' convolution (None: the identity), and mix, which may
     write to its second argument, treats each position by itself. Without gradients x itself becomes the result, strip
-    by strip."""
+    by strip.
+    """
     if torch.is_grad_enabled():
         return mix(spread(x) if spread else x, x)
     tops = strips(x)
@@ -50,7 +51,8 @@ def residual(
 def up(x: Tensor, f: Callable[[Tensor], Tensor], onto: Tensor | None = None) -> Tensor:
     """pixel_shuffle(f(x), 2), added to N,C',2H,2W `onto` (which is overwritten) where that is given. f: N,C,H,W ->
     N,4C',H,W treats each position by itself and gives its channels in `cell_order`: where channels are innermost in
-    memory, whole rows of them are moved. Without gradients a few rows at a time."""
+    memory, whole rows of them are moved. Without gradients a few rows at a time.
+    """
     n, _, h, w = x.shape
     if torch.is_grad_enabled():
         y = _cells(f(x)).reshape(n, 2 * h, 2 * w, -1).permute(0, 3, 1, 2)

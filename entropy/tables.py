@@ -56,7 +56,8 @@ class Tables(NamedTuple):
 
 def logistic(deviation: float, offset: float) -> np.ndarray:
     """Frequencies (uint32, 2 R + 2 of them) of one table: a logistic of this deviation (steps) for a residual around
-    `offset` (-1/2..1/2 steps)."""
+    `offset` (-1/2..1/2 steps).
+    """
     rate = LOGISTIC / deviation
     # beyond R less than 2^-15 of the mass on each side: an escape costs some 30 bits
     reach = max(1, int(np.ceil(10.4 / rate)))

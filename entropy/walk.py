@@ -47,7 +47,8 @@ class Known(Protocol):
 
 class Step(NamedTuple):
     """A group of channels at one phase of the 2x2 cells of a level: predicted mean and log2 scale of the coefficients
-    coded in one step."""
+    coded in one step.
+    """
 
     level: int  #: 0..3, coarse to fine, or SIDE
     group: list[int]  #: n channels of the level
@@ -86,7 +87,8 @@ def level_steps(
     graph: Graph, bias: list[Tensor], side: Tensor, known: Callable[[int], Known], count: int = 4
 ) -> Iterator[Step]:
     """The steps of the first `count` levels; side: asinh of the side latent, N,side,h,w; known: of a level, called when
-    the walk comes to it."""
+    the walk comes to it.
+    """
     parent = graph.hyper(side, bias[0])
     for i, level in enumerate(graph.levels[:count]):
         trunk, values = level.trunk(parent), known(i)

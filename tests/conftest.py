@@ -9,7 +9,8 @@ from PIL import Image
 
 pytest.register_assert_rewrite("roundtrip")
 
-from roundtrip import tiny_model  # noqa: E402  (after what has to be rewritten)
+from fake_codec import fake_api, workplace  # noqa: E402, F401  (fixtures; after what has to be rewritten)
+from roundtrip import tiny_model  # noqa: E402
 
 from codec.network.model import Codec  # noqa: E402
 from codec.network.weights import exact_prior  # noqa: E402

@@ -7,8 +7,9 @@ import pytest
 pytest.importorskip("scipy")
 
 from bench.errors import BenchError, NotComparable
-from bench.metrics.bdrate import BAND, bd_rate
+from bench.metrics.bdrate import bd_rate
 from bench.metrics.curves import find_curve, load_published
+from bench.metrics.measures import PSNR_BAND
 
 BPP = [0.1, 0.2, 0.4, 0.8, 1.6]
 PSNR = [27.0, 30.0, 33.5, 36.0, 39.0]
@@ -27,20 +28,20 @@ def test_order_of_points_is_no_matter():
 def test_exponential_curve_shifted_in_quality():
     # log-rate linear in PSNR: half a decibel less is a constant factor of rate
     rates = [math.exp(0.2 * quality) for quality in PSNR]
-    result = bd_rate(rates, PSNR, rates, [quality - 0.5 for quality in PSNR], BAND)
+    result = bd_rate(rates, PSNR, rates, [quality - 0.5 for quality in PSNR], PSNR_BAND)
     assert result.percent == pytest.approx(100 * (math.exp(0.1) - 1))
-    assert (result.low, result.high) == BAND
+    assert (result.low, result.high) == PSNR_BAND
 
 
 @pytest.mark.parametrize(
     ("bpp", "psnr", "why"),
     [
         (BPP[:3], PSNR[:3], "3 points"),
-        (BPP, [quality + 20 for quality in PSNR], "no PSNR is covered"),
+        (BPP, [quality + 20 for quality in PSNR], "no quality is covered"),
         (BPP, PSNR[:4], "5 rates and 4"),
         ([0.0, *BPP[1:]], PSNR, "positive finite"),
         (BPP, [*PSNR[:4], math.inf], "positive finite"),
-        (BPP, [*PSNR[:4], PSNR[0]], "same PSNR"),
+        (BPP, [*PSNR[:4], PSNR[0]], "same quality"),
     ],
 )
 def test_refusals(bpp, psnr, why):
@@ -49,7 +50,7 @@ def test_refusals(bpp, psnr, why):
 
 
 def test_band_outside_or_empty_is_refused():
-    with pytest.raises(NotComparable, match="in 50-60 dB"):
+    with pytest.raises(NotComparable, match="in 50-60"):
         bd_rate(BPP, PSNR, BPP, PSNR, (50, 60))
     with pytest.raises(NotComparable, match="is empty"):
         bd_rate(BPP, PSNR, BPP, PSNR, (36, 30))
@@ -70,8 +71,8 @@ def test_band_outside_or_empty_is_refused():
 def test_published_curves(key, in_band, common):
     published = load_published()
     anchor, curve = published["bpg444"], published[key]
-    for band, expected in ((BAND, in_band), (None, common)):
-        result = bd_rate(anchor.bpp, anchor.psnr, curve.bpp, curve.psnr, band)
+    for band, expected in ((PSNR_BAND, in_band), (None, common)):
+        result = bd_rate(anchor.bpp, anchor.quality, curve.bpp, curve.quality, band)
         assert round(result.percent, 1) == expected
 
 

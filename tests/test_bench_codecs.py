@@ -16,6 +16,7 @@ from bench.metrics import distortion
 from bench.peers import codecs
 from bench.peers.codecs import CODECS, coded_picture_bytes, open_codec, open_codecs
 from bench.peers.compressai_models import pack, unpack
+from codec.network import registry
 
 
 def picture(height=40, width=56):
@@ -187,6 +188,20 @@ def test_missing_codecs_are_named(monkeypatch):
     assert "pillow_heif" in missing["hevc"]
 
 
+def test_irc_with_weights_of_an_id():
+    """In a process of its own, too; ids that are not here are missing, and other names take none."""
+    id = registry.default()
+    codec = open_codec(f"irc:{id}")
+    assert codec.name == f"irc:{id}" and f"weights {id}" in codec.version
+    image = picture(40, 64)
+    assert codec.encode(image, 30) == open_codec("irc").encode(image, 30)
+    with pytest.raises(CodecMissing, match="0badf00d are not installed"):
+        open_codec("irc:0badf00d")
+    for name in ("irc:", "jpeg:0badf00d"):
+        with pytest.raises(BenchError, match="irc:ID"):
+            open_codec(name)
+
+
 def test_irc_names_its_weights_or_is_missing(monkeypatch):
     """The adapter alone: what the codec does has its own tests."""
     fake = types.ModuleType("codec")
@@ -212,6 +227,42 @@ def test_irc_names_its_weights_or_is_missing(monkeypatch):
     fake.encode = no_weights
     with pytest.raises(CodecMissing, match="no weights"):
         open_codec("irc")
+
+
+@pytest.mark.parametrize("name", ["irc", "irc-stable"])
+def test_irc_itself_there_and_back(photo, name):
+    """The adapter with the codec behind it: pixels, checksum and weights are the codec's own."""
+    import codec
+
+    adapter = open_codec(name)
+    crop = photo[:64, :96]
+    data = adapter.encode(crop, 60)
+    assert data == codec.encode(crop, 60, stable=name == "irc-stable")
+    decoded = adapter.decode(data)
+    assert decoded.dtype == np.uint8 and distortion.psnr(crop, decoded) > 28
+    info = codec.info(data)
+    assert adapter.latent(data) == str(info["checksum"])
+    assert adapter.version.endswith(f"weights {info['weights']}") and adapter.rate_bytes(data) == len(data)
+    again = adapter.encode(decoded, 60)
+    if name == "irc-stable":
+        assert again == data
+    assert len(adapter.encode(crop, 20)) < len(data) < len(adapter.encode(crop, 90))
+
+
+def test_avif_by_its_tunes():
+    """What people get by default is tune IQ, at another size and lower PSNR than tune PSNR; speed 0 is another file."""
+    try:
+        plain, eye, slow = (open_codec(name) for name in ("avif", "avif-iq", "avif-s0"))
+    except CodecMissing as error:
+        pytest.skip(str(error))
+    image = noisy(picture(96, 128))
+    files = [codec.encode(image, 60) for codec in (plain, eye, slow)]
+    assert len(set(files)) == 3
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "AVIF", quality=60, speed=4, subsampling="4:4:4", max_threads=1)
+    assert files[1] == buffer.getvalue()
+    assert eye.description == "AVIF 4:4:4, libaom at speed 4, tune IQ; the setting is quality"
+    assert "speed 0" in slow.description and slow.name == "avif-s0"
 
 
 def test_unknown_codec():

@@ -10,7 +10,7 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from test_bench_cli import generations_document
+from test_bench_curves import generations_document
 
 from bench.cli import main
 from bench.figures.pictures import closest, version_of
@@ -85,7 +85,7 @@ def test_what_the_page_holds(page):
     assert [curve["name"] for curve in data["curves"]] == ["ours", "theirs", "BPG 8b 444 x265 ycbcr"]
     assert data["bdrate"]["rows"][0]["band"] == pytest.approx(-20)
     assert [row["note"] for row in data["bdrate"]["rows"]] == ["", "", "not of the same images"]
-    assert data["curves"][0]["points"][0]["ms_ssim"] == pytest.approx(10)
+    assert data["curves"][0]["points"][0]["ms-ssim"] == pytest.approx(10)
     assert data["sources"][0]["description"] == "the codec </script> ours"
     assert [one["name"] for one in data["pictures"]] == ["a.png", "b.png"]
     for one in data["pictures"]:

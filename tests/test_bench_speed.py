@@ -12,8 +12,9 @@ from PIL import Image
 from bench.cli import main
 from bench.peers import pillow_codecs
 from bench.peers.codecs import CODECS
+from bench.runs.images import mosaic
 from bench.runs.pool import Failure
-from bench.runs.speed import mosaic
+from bench.runs.speed import sides
 from bench.runs.workers import Worker, run_process
 
 
@@ -60,13 +61,15 @@ def folder(tmp_path):
 def test_mosaics():
     photos = [np.full((40, 60, 3), 10, np.uint8), np.full((30, 50, 3), 20, np.uint8)]
     for megapixels in (0.0005, 0.02, 0.3):
-        image = mosaic(photos, megapixels)
+        image = mosaic(photos, *sides(megapixels))
         assert image.shape[0] * image.shape[1] == pytest.approx(megapixels * 1e6, rel=0.03)
         assert image.shape[1] / image.shape[0] == pytest.approx(1.5, rel=0.1)
         assert set(np.unique(image)) <= {10, 20}
     gradient = np.arange(60, dtype=np.uint8)[None, :, None].repeat(40, 0).repeat(3, 2)
-    small = mosaic([gradient], 0.0006)
+    small = mosaic([gradient], *sides(0.0006))
     assert (small == gradient[:20, 15:45]).all()  # the centre, not scaled
+    moved = mosaic(photos, 100, 150, shift=7)
+    assert (moved == mosaic(photos, 107, 157)[7:, 7:]).all() and moved.shape == (100, 150, 3)
 
 
 def test_speed_of_two_codecs(folder, tmp_path, capsys):

@@ -2,88 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import signal
 import stat
 import struct
-import subprocess
-import sys
-import time
-import types
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_codec import PIXELS, FakeApi
 from PIL import Image
 
-import codec
 from codec.container import bitstream
 from codec.errors import EXIT_CODES, DamagedError, TargetError, WeightsError
-from codec.tool import cli
-
-ROOT = Path(__file__).parent.parent
-PIXELS = np.random.default_rng(2).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+from codec.tool import cli, manual, options
 
 
-class FakeApi(types.ModuleType):
-    """Stores raw pixels where the codec would store latents."""
-
-    def __init__(self) -> None:
-        super().__init__("codec.api")
-        self.calls: list[dict[str, object]] = []
-        self.error: BaseException | None = None
-
-    def _called(self, **values: object) -> None:
-        self.calls.append(values)
-        if self.error:
-            raise self.error
-
-    def encode(self, image: np.ndarray, quality: float = 75.0, **options: object) -> bytes:
-        self._called(quality=quality, **options)
-        height, width = image.shape[:2]
-        header = bitstream.Header.of(width, height, quality, temperature=options["temperature"], seed=options["seed"])
-        return bitstream.write(header, [image.tobytes()], options["extras"])
-
-    def decode(self, data: bytes, **options: object) -> np.ndarray:
-        self._called(**options)
-        file = bitstream.read(data)
-        shape = file.header.height, file.header.width, 3
-        return np.frombuffer(file.tiles[0], np.uint8).reshape(shape)
-
-    def verify(self, data: bytes, **options: object) -> None:
-        self._called(**options)
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
-    fake = FakeApi()
-    monkeypatch.setitem(sys.modules, "codec.api", fake)
-    monkeypatch.setattr(codec, "api", fake, raising=False)
-    return fake
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    Image.fromarray(PIXELS).save("photo.png")
-    header = bitstream.Header.of(9, 6, 50)
-    Path("file.irc").write_bytes(bitstream.write(header, [PIXELS.tobytes()]))
-    return tmp_path
-
-
-class Streams:
-    """Standard input and output as a pipe would be."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
-        self.raw = io.BytesIO()
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
-        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(self.raw))
-
-
-def test_round_trip(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_round_trip(api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("sub").mkdir()
     assert cli.main(["encode", "photo.png", "sub/a.irc"]) == 0
     assert cli.main(["decode", "sub/a.irc"]) == 0
@@ -94,14 +30,14 @@ def test_round_trip(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[st
     assert captured.out.count("\n") == 2
 
 
-def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
+def test_default_output_and_options(api: FakeApi, workplace: Path) -> None:
     options = ["--temperature", "0.5", "--seed", "3", "--device", "cpu", "--stable"]
     assert cli.main(["encode", *options, "photo.png"]) == 0
     assert bitstream.read(Path("photo.irc").read_bytes()).header.temperature == 0.5
     assert api.calls[0] == {
         "quality": 75.0, "bpp": None, "size": None, "psnr": None,
         "temperature": 0.5, "seed": 3, "stable": True, "effort": 0, "extras": {}, "device": "cpu", "tile": None,
-        "progress": None,
+        "weights": None, "progress": None,
     }  # fmt: skip
     options = ["-f", "--temperature", "2", "--max-pixels", "99"]
     assert cli.main(["decode", *options, "photo.irc", "new.png"]) == 0
@@ -114,14 +50,16 @@ def test_default_output_and_options(api: FakeApi, folder: Path) -> None:
 @pytest.mark.parametrize("line", [
     "photo.png --quality 30 new.irc -f", "-q 30 photo.png -f new.irc", "photo.png new.irc -fq 30",
     "photo.png -q30 --force -- new.irc", "--quality=30 -f -- photo.png new.irc"])  # fmt: skip
-def test_options_stand_anywhere(api: FakeApi, folder: Path, line: str) -> None:
+def test_options_stand_anywhere(api: FakeApi, workplace: Path, line: str) -> None:
     Path("new.irc").touch()
     assert cli.main(["encode", *line.split()]) == 0
     assert api.calls[0]["quality"] == 30
     assert bitstream.read(Path("new.irc").read_bytes()).tiles[0] == PIXELS.tobytes()
 
 
-def test_options_stand_anywhere_in_all_commands(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_stand_anywhere_in_all_commands(
+    api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["decode", "file.irc", "--seed", "5", "new.png"]) == 0
     assert api.calls[0]["seed"] == 5 and Path("new.png").exists()
     Path("-f").write_bytes(Path("file.irc").read_bytes())
@@ -138,26 +76,26 @@ def test_options_stand_anywhere_in_all_commands(api: FakeApi, folder: Path, caps
     ("photo.png new.irc third", "unrecognized arguments: third"),
     ("-q 30", "required: IN")])  # fmt: skip
 def test_wrong_arguments(
-    api: FakeApi, folder: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, workplace: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["encode", *line.split()]) == 2
     err = capsys.readouterr().err
     assert err.startswith("irc encode: ") and message in err and err.count("\n") == 1
 
 
-def test_examples_of_the_help(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_of_the_help(api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     help_text = capsys.readouterr().out
-    for line, _ in cli.EXAMPLES:
+    for line, _ in options.EXAMPLES:
         assert line in help_text
         program, *arguments = line.split()
-        assert program == cli.PROGRAM
+        assert program == options.PROGRAM
         assert cli.main([*arguments, *(["-f"] if Path("photo.irc").exists() else [])]) == 0
     assert {"photo.irc", "small.irc", "20k.irc", "small.webp"} <= set(os.listdir())
 
 
 def test_help_names_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
-    from codec.pictures.image_files import WRITE_FORMATS
+    from codec.pictures.writing import WRITE_FORMATS
 
     assert cli.main(["decode", "--help"]) == 0
     out = capsys.readouterr().out
@@ -166,7 +104,7 @@ def test_help_names_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert named == {kind for kind, _ in WRITE_FORMATS.values()}
 
 
-def test_output_mode(api: FakeApi, folder: Path) -> None:
+def test_output_mode(api: FakeApi, workplace: Path) -> None:
     before = os.umask(0o027)
     try:
         assert cli.main(["encode", "photo.png"]) == 0
@@ -178,7 +116,7 @@ def test_output_mode(api: FakeApi, folder: Path) -> None:
         os.umask(before)
 
 
-def test_metadata_and_strip(api: FakeApi, folder: Path) -> None:
+def test_metadata_and_strip(api: FakeApi, workplace: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "words"
     Image.fromarray(PIXELS).save("meta.png", exif=exif)
@@ -191,19 +129,7 @@ def test_metadata_and_strip(api: FakeApi, folder: Path) -> None:
     assert bitstream.read(Path("bare.irc").read_bytes()).extras == {}
 
 
-def test_streams(api: FakeApi, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    streams = Streams(monkeypatch, Path("photo.png").read_bytes())
-    assert cli.main(["encode", "-"]) == 0
-    coded = streams.raw.getvalue()
-    assert bitstream.read(coded).header.width == 9
-    streams = Streams(monkeypatch, coded)
-    assert cli.main(["decode", "-", "-"]) == 0
-    picture = Image.open(io.BytesIO(streams.raw.getvalue()))
-    assert picture.format == "PNG"
-    assert np.array_equal(np.asarray(picture), PIXELS)
-
-
-def test_json(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["encode", "--json", "photo.png"]) == 0
     assert cli.main(["decode", "--json", "photo.irc", "new.png"]) == 0
     assert cli.main(["info", "--json", "photo.irc", "file.irc"]) == 0
@@ -216,14 +142,16 @@ def test_json(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert rows[4] == {"file": "file.irc", "ok": True}
 
 
-def test_info_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_text(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["info", "file.irc"]) == 0
     out = capsys.readouterr().out
     for word in ("file.irc", "width        9", "quality      50.0", "bpp", "DATA"):
         assert word in out
 
 
-def test_one_bad_file_does_not_stop_the_others(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_bad_file_does_not_stop_the_others(
+    api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["info", "missing.irc", "file.irc"]) == 3
     assert cli.main(["verify", "photo.png", "file.irc"]) == 3
     captured = capsys.readouterr()
@@ -281,13 +209,22 @@ BAD: dict[str, tuple[Callable[[], object], str, int, str]] = {
     "flipped": (damaged(lambda d: d[:60] + b"\0\0" + d[62:]), "verify file.irc", 4, "CRC"),
     "exists": (put("photo.irc"), "encode photo.png", 1, "-f overwrites"),
     "no folder": (nothing, "encode photo.png a/b.irc", 1, "no such folder"),
-    "output is a folder": (lambda: os.mkdir("d"), "encode photo.png d", 1, "directory"),
-    "input is output": (nothing, "encode -f photo.png photo.png", 1, "input itself"),
+    "output is a folder": (lambda: os.mkdir("d.irc"), "encode photo.png d.irc", 1, "directory"),
+    "output is another folder": (lambda: os.mkdir("d"), "encode photo.png d", 2, "does not end in .irc"),
+    "input is output": (put("photo.irc", PIXELS.tobytes()), "encode -f photo.irc photo.irc", 1, "input itself"),
+    "two outputs": (nothing, "encode photo.png a.irc -o b.irc", 2, "one is enough"),
+    "help of nothing": (nothing, "help bogus", 2, "there is no command"),
+    "output is a photo": (put("b.jpg", b"photo"), "encode -f photo.png b.jpg", 2, "does not end in .irc"),
+    "output is no name": (nothing, "encode photo.png new", 2, "does not end in .irc"),
+    "output is the picture": (nothing, "encode -f photo.png photo.png", 2, "does not end in .irc"),
+    "output by -o": (put("b.jpg", b"photo"), "encode -f photo.png -o b.jpg", 2, "does not end in .irc"),
+    "default output is a link": (lambda: os.symlink("file.irc.png", "photo.irc"), "encode -f photo.png", 2, "not end in .irc"),
+    "output is a link": (lambda: os.symlink("photo.png", "l.irc"), "encode -f file.irc l.irc", 2, "not end in .irc"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input(case: str, api: FakeApi, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bad_input(case: str, api: FakeApi, workplace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     prepare, line, code, message = BAD[case]
     prepare()
     before = sorted(os.listdir())
@@ -298,6 +235,24 @@ def test_bad_input(case: str, api: FakeApi, folder: Path, capfd: pytest.CaptureF
     assert captured.err.startswith("irc")
     assert captured.err.count("\n") == 1
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("names", [("a.jpg", "b.jpg"), ("a.jpg", "b.JPG"), ("a.irc.png", "b.irc.png")])
+def test_no_photo_is_overwritten(names: tuple[str, str], api: FakeApi, workplace: Path) -> None:
+    """As by `irc encode -f *.jpg` in a folder of two photos, whose second one would be the output."""
+    for name in names:
+        Image.fromarray(PIXELS).save(name)
+    before = {name: Path(name).read_bytes() for name in os.listdir()}
+    for line in (["-f", *names], [*names], ["-f", names[0], "-o", names[1]], ["-f", "photo.png", names[1]]):
+        assert cli.main(["encode", *line]) == 2
+    assert {name: Path(name).read_bytes() for name in os.listdir()} == before
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("name", ["a.irc", "a.IRC", "a.b.Irc"])
+def test_names_that_encode_writes_to(name: str, api: FakeApi, workplace: Path) -> None:
+    assert cli.main(["encode", "photo.png", name]) == cli.main(["encode", "-f", "photo.png", "-o", name]) == 0
+    assert bitstream.read(Path(name).read_bytes()).tiles[0] == PIXELS.tobytes()
 
 
 ERRORS: dict[str, tuple[BaseException, int, str]] = {
@@ -313,7 +268,7 @@ ERRORS: dict[str, tuple[BaseException, int, str]] = {
 @pytest.mark.parametrize("case", ERRORS)
 @pytest.mark.parametrize("line", ["encode photo.png", "decode file.irc", "verify file.irc"])
 def test_errors_of_the_codec(
-    case: str, line: str, api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]
+    case: str, line: str, api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.error, code, message = ERRORS[case]
     before = sorted(os.listdir())
@@ -326,7 +281,7 @@ def test_errors_of_the_codec(
 
 
 def test_debug_shows_the_traceback(
-    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IRC_DEBUG", "1")
     api.error = RuntimeError("here")
@@ -346,7 +301,6 @@ def refuse(error: BaseException) -> Callable[..., None]:
     [
         ("os.fsync", OSError(28, "No space left on device"), 1),
         ("os.replace", OSError(5, "Input/output error"), 1),
-        ("tempfile.mkstemp", PermissionError(13, "Permission denied"), 1),
         ("os.fsync", KeyboardInterrupt(), 130),
         ("os.fsync", SystemExit(143), 143),
     ],
@@ -356,7 +310,7 @@ def test_nothing_is_left_half_written(
     error: BaseException,
     code: int,
     api: FakeApi,
-    folder: Path,
+    workplace: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -370,23 +324,8 @@ def test_nothing_is_left_half_written(
         assert "irc: photo.png: cannot write photo.irc: " in capsys.readouterr().err
 
 
-def test_sigterm_unwinds(api: FakeApi, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("os.fsync", lambda _: os.kill(os.getpid(), signal.SIGTERM))
-    before = sorted(os.listdir())
-    assert cli.main(["encode", "photo.png"]) == 143
-    assert sorted(os.listdir()) == before
-    assert signal.getsignal(signal.SIGTERM) is handler
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_full_disk(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["encode", "photo.png", "/dev/full"]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
-
-
 def test_unwritable_folder(
-    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The permission bits themselves do not stop root, who may be running this.
     monkeypatch.setattr("os.access", lambda *_: False)
@@ -395,13 +334,13 @@ def test_unwritable_folder(
     assert api.calls == []
 
 
-def test_odd_file_names(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_odd_file_names(api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = os.fsdecode(b"a\nb\xff\x1b.irc")
     assert cli.main(["info", name]) == 3
     assert capsys.readouterr().err == "irc: a\\nb\\xff\\x1b.irc: no such file\n"
 
 
-def test_notes(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes(api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(PIXELS).quantize(8).save("palette.png")
     assert cli.main(["encode", "palette.png"]) == 0
     assert "irc: palette.png: note: palette image stored as RGB\n" in capsys.readouterr().err
@@ -411,65 +350,24 @@ def test_exit_codes_are_declared_once() -> None:
     assert [entry.code for entry in EXIT_CODES] == list(range(7))
 
 
-@pytest.mark.parametrize("text", [cli.man_page, cli.options_table])
+@pytest.mark.parametrize("text", [manual.man_page, manual.options_table])
 def test_every_option_is_documented(text: Callable[[], str]) -> None:
     page = text().replace("\\-", "-")
-    for option in cli.OPTIONS:
+    for option in (*options.OPTIONS, *options.PRINTED):
         for flag in option.flags:
             assert flag in page
 
 
-@pytest.mark.parametrize("command", [c.name for c in cli.COMMANDS])
+@pytest.mark.parametrize("command", [c.name for c in options.COMMANDS])
 def test_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([command, "--help"]) == 0
     out = capsys.readouterr().out
-    for option in cli.OPTIONS:
+    for option in options.OPTIONS:
         if command in option.commands:
             assert option.flags[-1] in out
 
 
-def test_an_endless_stream_is_no_irc_file() -> None:
-    with open("/dev/zero", "rb") as endless:
-        done = subprocess.run(
-            [sys.executable, "-m", "codec", "info", "-"],
-            cwd=ROOT,
-            stdin=endless,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    assert done.returncode == 3 and done.stderr == "irc: standard input: not an .irc file\n"
-
-
-@pytest.mark.parametrize("line", ["--help", "--version", "--man", "encode --help", "info file.irc"])
-def test_starts_without_heavy_modules(folder: Path, line: str) -> None:
-    program = (
-        "import sys; from codec.tool.cli import main; code = main(sys.argv[1:]); "
-        "heavy = {'torch', 'numpy', 'PIL'} & set(sys.modules); "
-        "sys.exit(code or ', '.join(heavy) or 0)"
-    )
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", program, *line.split()],
-        env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout
-
-
-def test_module_and_broken_pipe(folder: Path) -> None:
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "codec", "info", "file.irc"]
-    reader, writer = os.pipe()
-    os.close(reader)
-    done = subprocess.run(command, env=env, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writer)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
-
-
-def test_flipped_header_is_never_a_crash(api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flipped_header_is_never_a_crash(api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = bytearray(Path("file.irc").read_bytes())
     struct.pack_into(">I", data, 17, 2**32 - 1)
     Path("file.irc").write_bytes(data)
@@ -480,7 +378,7 @@ def test_flipped_header_is_never_a_crash(api: FakeApi, folder: Path, capsys: pyt
 # --- tiles -----------------------------------------------------------------------------
 
 
-def test_options_of_tiles_reach_the_codec(api: FakeApi, folder: Path) -> None:
+def test_options_of_tiles_reach_the_codec(api: FakeApi, workplace: Path) -> None:
     assert cli.main(["encode", "--tile", "512", "photo.png"]) == 0
     assert cli.main(["decode", "--region", "1,2,3,4", "--scale", "1/8", "photo.irc", "out.png"]) == 0
     assert cli.main(["verify", "--max-pixels", "60", "photo.irc"]) == 0
@@ -490,20 +388,20 @@ def test_options_of_tiles_reach_the_codec(api: FakeApi, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--tile 500", "--tile -1", "--tile x"])
-def test_wrong_tile(api: FakeApi, folder: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_tile(api: FakeApi, workplace: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["encode", *option.split(), "photo.png"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("option", ["--region 1,2,3", "--region 1,2,0,4", "--region 1,2,3,x", "--region 1,2,3,-4",
                                     "--region 1,2,3,00", "--scale 1/3", "--scale 8"])  # fmt: skip
-def test_wrong_part(api: FakeApi, folder: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_part(api: FakeApi, workplace: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["decode", *option.split(), "file.irc"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_verified_before_it_takes_its_place(
-    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cli.main(["encode", "--verify", "photo.png", "good.irc"]) == 0
     assert len(api.calls) == 2
@@ -514,24 +412,3 @@ def test_verified_before_it_takes_its_place(
     assert sorted(os.listdir()) == before and Path("photo.irc").read_bytes() == b"old"
     assert "does not decode to what was encoded: checksum differs" in capsys.readouterr().err
     assert cli.main(["encode", "-f", "photo.png"]) == 0
-
-
-def test_progress_is_for_terminals(
-    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cli.main(["decode", "file.irc", "a.png"]) == 0
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr("codec.tool.bar.DELAY", 0)
-    assert cli.main(["decode", "file.irc", "b.png"]) == 0
-    silent, report = (call["progress"] for call in api.calls)
-    assert silent is None and report is not None
-    capsys.readouterr()
-    from codec.tool import bar
-
-    report = bar.reporter("decode")
-    for n in range(1, 4):
-        time.sleep(0.15)  # tqdm does not draw more often than every 0.1 seconds
-        report(n, 4)
-    shown = capsys.readouterr().err
-    assert " 75%" in shown and "00:00 left" in shown
-    bar.close()

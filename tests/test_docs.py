@@ -55,7 +55,7 @@ def fields_table(kind: type) -> str:
 
 def table(name: str) -> str:
     if name == "options":
-        from codec.tool.cli import options_table
+        from codec.tool.manual import options_table
 
         return options_table()
     if name == "exit codes":
@@ -228,7 +228,7 @@ def modules() -> list[str]:
     found = list(PACKAGES)
     for package in PACKAGES:
         folder = [str(ROOT / package)]
-        found += [m.name for m in pkgutil.iter_modules(folder, f"{package}.") if not m.name.endswith("__main__")]
+        found += [m.name for m in pkgutil.walk_packages(folder, f"{package}.") if not m.name.endswith("__main__")]
     return found
 
 

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from codec.errors import InputError
-from codec.pictures import formats, image_files, sixteen_bits
+from codec.pictures import formats, reading, sixteen_bits, writing
+from codec.pictures.metadata import Picture
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -45,8 +46,9 @@ def png(width: int, height: int, depth: int, colour: int, raw: bytes) -> io.Byte
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".bmp", ".ppm", ""])
 def test_lossless_round_trip(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"picture{suffix}"
-    image_files.save(image_files.Picture(RGB), path)
-    picture = image_files.load(path)
+    with open(path, "wb") as stream:
+        writing.save(Picture(RGB), stream, path)
+    picture = reading.load(path)
     assert np.array_equal(picture.pixels, RGB)
     assert picture.pixels.dtype == np.uint8
     assert picture.notes == []
@@ -58,11 +60,11 @@ def test_metadata_round_trip(suffix: str) -> None:
     exif[0x010E] = "a description"
     raw = exif.tobytes().removeprefix(b"Exif\0\0")
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    picture = image_files.Picture(RGB, raw, icc, b"<x:xmpmeta/>")
+    picture = Picture(RGB, raw, icc, b"<x:xmpmeta/>")
     stream = io.BytesIO()
-    image_files.save(picture, stream, "x" + suffix)
+    writing.save(picture, stream, "x" + suffix)
     stream.seek(0)
-    back = image_files.load(stream)
+    back = reading.load(stream)
     assert (back.exif, back.icc, back.xmp) == (raw, icc, b"<x:xmpmeta/>")
 
 
@@ -70,7 +72,7 @@ def test_orientation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "kept"
-    picture = image_files.load(encoded(Image.fromarray(RGB), exif=exif))
+    picture = reading.load(encoded(Image.fromarray(RGB), exif=exif))
     assert np.array_equal(picture.pixels, np.rot90(RGB, -1))
     assert picture.exif is not None
     left = Image.Exif()
@@ -81,7 +83,7 @@ def test_orientation_is_applied() -> None:
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_exif_does_not_cost_the_picture() -> None:
-    picture = image_files.load(encoded(Image.fromarray(RGB), exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
+    picture = reading.load(encoded(Image.fromarray(RGB), exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
     assert np.array_equal(picture.pixels, RGB)
 
 
@@ -99,17 +101,17 @@ def test_kinds(case: str) -> None:
     """What a file holds is what is loaded, said where it was converted."""
     pixels, mode, note = KINDS[case]
     image = Image.fromarray(pixels)
-    picture = image_files.load(encoded(image))
+    picture = reading.load(encoded(image))
     assert np.array_equal(picture.pixels, np.asarray(image.convert(mode)))
     assert picture.notes == ([note] if note else [])
 
 
 def test_palette() -> None:
     image = Image.fromarray(RGB).quantize(8)
-    picture = image_files.load(encoded(image))
+    picture = reading.load(encoded(image))
     assert np.array_equal(picture.pixels, np.asarray(image.convert("RGB")))
     assert picture.notes == ["palette image stored as RGB"]
-    picture = image_files.load(encoded(image, transparency=int(np.asarray(image)[0, 0])))
+    picture = reading.load(encoded(image, transparency=int(np.asarray(image)[0, 0])))
     assert picture.pixels.shape == (5, 7, 4) and picture.pixels[0, 0, 3] == 0
     assert np.array_equal(picture.pixels[..., :3], np.asarray(image.convert("RGB")))
     assert picture.notes == ["palette image stored as RGB"]
@@ -119,7 +121,7 @@ def test_palette() -> None:
 def test_transparent_colour(mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
     key = image.getpixel((2, 1))
-    picture = image_files.load(encoded(image, transparency=key))
+    picture = reading.load(encoded(image, transparency=key))
     colour, alpha = formats.split(picture.pixels)
     assert np.array_equal(colour, np.asarray(image))
     assert alpha is not None and alpha[1, 2] == 0 and (alpha == 255).sum() == 34
@@ -129,7 +131,7 @@ def test_transparent_colour(mode: str) -> None:
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 def test_opaque_alpha_is_dropped(mode: str) -> None:
     image = Image.fromarray(RGB).convert(mode)
-    picture = image_files.load(encoded(image))
+    picture = reading.load(encoded(image))
     assert np.array_equal(picture.pixels, np.asarray(image.convert(mode[:-1])))
     assert picture.notes == ["an alpha channel that is opaque everywhere was dropped"]
 
@@ -149,9 +151,9 @@ def test_16_bits(case: str) -> None:
     exif[0x010E] = "words"
     raw = exif.tobytes().removeprefix(b"Exif\0\0")
     stream = io.BytesIO()
-    assert image_files.save(image_files.Picture(pixels, raw, icc, b"<x/>"), stream) == []
+    assert writing.save(Picture(pixels, raw, icc, b"<x/>"), stream) == []
     stream.seek(0)
-    back = image_files.load(stream)
+    back = reading.load(stream)
     assert back.pixels.dtype == np.uint16 and np.array_equal(back.pixels, pixels)
     assert (back.exif, back.icc, back.xmp, back.notes) == (raw, icc, b"<x/>", [])
     with Image.open(stream) as image:
@@ -175,7 +177,7 @@ def test_16_bit_png_with_every_filter(filter_type: int, channels: int) -> None:
     )
     rows = (raw - (0, left, up, (left + up) // 2, paeth)[filter_type]).astype(np.uint8)
     data = b"".join(bytes([filter_type]) + row.tobytes() for row in rows)
-    assert np.array_equal(image_files.load(png(9, 70, 16, colour, data)).pixels, DEEP[..., :channels])
+    assert np.array_equal(reading.load(png(9, 70, 16, colour, data)).pixels, DEEP[..., :channels])
 
 
 def tiff(samples: np.ndarray, order: str, **tags: int) -> io.BytesIO:
@@ -209,32 +211,32 @@ def tiff(samples: np.ndarray, order: str, **tags: int) -> io.BytesIO:
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("case", ["grey", "RGB", "RGBA"])
 def test_16_bit_tiff(order: str, case: str) -> None:
-    assert np.array_equal(image_files.load(tiff(DEEP_KINDS[case], order)).pixels, DEEP_KINDS[case])
+    assert np.array_equal(reading.load(tiff(DEEP_KINDS[case], order)).pixels, DEEP_KINDS[case])
 
 
 def test_16_bit_tiff_from_white_to_black() -> None:
-    assert np.array_equal(image_files.load(tiff(DEEP[..., 0], "<", t262=0)).pixels, 65535 - DEEP[..., 0])
+    assert np.array_equal(reading.load(tiff(DEEP[..., 0], "<", t262=0)).pixels, 65535 - DEEP[..., 0])
 
 
 def test_16_bit_ppm() -> None:
     for pixels in (DEEP[..., 0], DEEP[..., :3]):
         stream = io.BytesIO()
-        image_files.save(image_files.Picture(pixels), stream, "x.ppm")
+        writing.save(Picture(pixels), stream, "x.ppm")
         stream.seek(0)
-        assert np.array_equal(image_files.load(stream).pixels, pixels)
+        assert np.array_equal(reading.load(stream).pixels, pixels)
 
 
 def test_16_bits_with_orientation_and_transparent_colour() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     raw = exif.tobytes().removeprefix(b"Exif\0\0")
-    picture = image_files.load(io.BytesIO(sixteen_bits.png(DEEP[..., :3], exif=raw)))
+    picture = reading.load(io.BytesIO(sixteen_bits.png(DEEP[..., :3], exif=raw)))
     assert np.array_equal(picture.pixels, np.rot90(DEEP[..., :3], -1))
     for channels in (1, 3):
         pixels = DEEP[..., :channels].squeeze()
         data = sixteen_bits.png(pixels)
         key = sixteen_bits._chunk(b"tRNS", np.array(pixels[3, 4], ">u2").tobytes())
-        picture = image_files.load(io.BytesIO(data[:33] + key + data[33:]))
+        picture = reading.load(io.BytesIO(data[:33] + key + data[33:]))
         colour, alpha = formats.split(picture.pixels)
         assert np.array_equal(colour, pixels) and alpha is not None
         assert alpha[3, 4] == 0 and alpha.min() == 0 and (alpha == 65535).mean() > 0.99
@@ -256,7 +258,7 @@ def test_more_bits_than_pillow_reads_are_said(bits: int) -> None:
 
 def test_first_frame() -> None:
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    picture = image_files.load(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    picture = reading.load(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
     assert picture.pixels[0, 0].tolist() == [255, 0, 0]
     assert "first of 2" in picture.notes[0]
 
@@ -272,7 +274,7 @@ def test_cmyk_goes_through_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     # Any profile that parses will do, the conversion itself is LittleCMS's.
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = Image.fromarray(RGB).convert("CMYK")
-    picture = image_files.load(encoded(image, "TIFF", icc_profile=icc))
+    picture = reading.load(encoded(image, "TIFF", icc_profile=icc))
     assert calls == ["CMYK"]
     assert picture.icc is None
     assert "profile" in picture.notes[0]
@@ -281,13 +283,13 @@ def test_cmyk_goes_through_its_profile(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_profiles_fit_the_pixels() -> None:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     grey = Image.fromarray(noise(4, 6))
-    picture = image_files.load(encoded(grey, icc_profile=icc))
+    picture = reading.load(encoded(grey, icc_profile=icc))
     assert np.array_equal(picture.pixels, np.asarray(grey.convert("RGB"))) and picture.icc == icc
     assert picture.notes == ["grey image stored as RGB, since its colour profile is for RGB"]
     for_grey = icc[:16] + b"GRAY" + icc[20:]
-    picture = image_files.load(encoded(grey, icc_profile=for_grey))
+    picture = reading.load(encoded(grey, icc_profile=for_grey))
     assert picture.pixels.ndim == 2 and picture.icc == for_grey and picture.notes == []
-    picture = image_files.load(encoded(Image.fromarray(RGB), icc_profile=for_grey))
+    picture = reading.load(encoded(Image.fromarray(RGB), icc_profile=for_grey))
     assert picture.icc is None and "not for RGB was dropped" in picture.notes[0]
 
 
@@ -296,7 +298,7 @@ def test_tiff_keeps_what_it_says() -> None:
     exif[0x010E] = "words"
     exif[0x0112] = 8
     exif.get_ifd(0x8769)[0x9003] = "2026:11:24 12:00:00"
-    picture = image_files.load(encoded(Image.fromarray(RGB), "TIFF", exif=exif.tobytes()))
+    picture = reading.load(encoded(Image.fromarray(RGB), "TIFF", exif=exif.tobytes()))
     assert np.array_equal(picture.pixels, np.rot90(RGB))
     left = Image.Exif()
     left.load(picture.exif or b"")
@@ -304,16 +306,16 @@ def test_tiff_keeps_what_it_says() -> None:
     assert left[0x010E] == "words" and left.get_ifd(0x8769)[0x9003] == "2026:11:24 12:00:00"
     stream = io.BytesIO()
     picture.xmp = b"<x/>"
-    image_files.save(picture, stream, "x.tif")
-    back = image_files.load(stream) if not stream.seek(0) else None
+    writing.save(picture, stream, "x.tif")
+    back = reading.load(stream) if not stream.seek(0) else None
     assert back is not None and back.xmp == b"<x/>" and b"2026:11:24 12:00:00" in (back.exif or b"")
 
 
 def test_what_the_format_has_no_room_for() -> None:
-    picture = image_files.Picture(RGB, exif=b"MM\0*\0\0\0\x08\0\0", xmp=b"<x/>")
-    assert image_files.save(picture, io.BytesIO(), "x.bmp") == ["BMP files hold no metadata: EXIF, XMP left out"]
-    icc = image_files.Picture(noise(4, 6), icc=bytes(16) + b"GRAY")
-    assert "left out" in image_files.save(icc, io.BytesIO(), "x.webp")[0]
+    picture = Picture(RGB, exif=b"MM\0*\0\0\0\x08\0\0", xmp=b"<x/>")
+    assert writing.save(picture, io.BytesIO(), "x.bmp") == ["BMP files hold no metadata: EXIF, XMP left out"]
+    icc = Picture(noise(4, 6), icc=bytes(16) + b"GRAY")
+    assert "left out" in writing.save(icc, io.BytesIO(), "x.webp")[0]
     for name, pixels in (
         ("x.jpg", noise(4, 6, 4)),
         ("x.ppm", noise(4, 6, 2)),
@@ -322,7 +324,7 @@ def test_what_the_format_has_no_room_for() -> None:
         ("x.ppm", DEEP),
     ):
         with pytest.raises(InputError, match="take"):
-            image_files.save(image_files.Picture(pixels), io.BytesIO(), name)
+            writing.save(Picture(pixels), io.BytesIO(), name)
 
 
 def test_metadata_that_a_format_cannot_take() -> None:
@@ -330,9 +332,9 @@ def test_metadata_that_a_format_cannot_take() -> None:
 
     def notes(suffix: str, **metadata: bytes) -> list[str]:
         stream = io.BytesIO()
-        out = image_files.save(image_files.Picture(RGB, **metadata), stream, "x" + suffix)
+        out = writing.save(Picture(RGB, **metadata), stream, "x" + suffix)
         stream.seek(0)
-        assert suffix == ".jpg" or np.array_equal(image_files.load(stream).pixels, RGB)
+        assert suffix == ".jpg" or np.array_equal(reading.load(stream).pixels, RGB)
         return out
 
     noise_of_bytes = np.random.default_rng(1).bytes(300)
@@ -350,9 +352,9 @@ def test_layout_in_exif_is_not_that_of_a_tiff() -> None:
     exif = Image.Exif()
     exif[256], exif[257], exif[259], exif[278], exif[270] = 1, 1, 7, 1, "words"
     stream = io.BytesIO()
-    assert image_files.save(image_files.Picture(RGB, exif.tobytes().removeprefix(b"Exif\0\0")), stream, "x.tif") == []
+    assert writing.save(Picture(RGB, exif.tobytes().removeprefix(b"Exif\0\0")), stream, "x.tif") == []
     stream.seek(0)
-    back = image_files.load(stream)
+    back = reading.load(stream)
     assert np.array_equal(back.pixels, RGB)
     left = Image.Exif()
     left.load(back.exif or b"")
@@ -364,9 +366,9 @@ def test_layout_in_exif_is_not_that_of_a_tiff() -> None:
 def test_lossless_with_alpha(suffix: str, channels: int) -> None:
     pixels = noise(5, 7, channels).squeeze()
     stream = io.BytesIO()
-    image_files.save(image_files.Picture(pixels), stream, "x" + suffix)
+    writing.save(Picture(pixels), stream, "x" + suffix)
     stream.seek(0)
-    back = image_files.load(stream).pixels
+    back = reading.load(stream).pixels
     if back.shape != pixels.shape:  # formats without grey
         pixels = np.asarray(Image.fromarray(pixels).convert("RGBA" if channels == 2 else "RGB"))
     assert np.array_equal(back, pixels)
@@ -403,7 +405,7 @@ REFUSED = {
 def test_refusals(case: str) -> None:
     make, message = REFUSED[case]
     with pytest.raises(InputError, match=message) as caught:
-        image_files.load(make())
+        reading.load(make())
     assert "\n" not in str(caught.value)
 
 
@@ -411,28 +413,28 @@ def test_every_truncation_of_a_jpeg() -> None:
     data = encoded(Image.fromarray(noise(16, 16, 3)), "JPEG").read()
     for length in range(0, len(data) - 40, 7):
         with pytest.raises(InputError):
-            image_files.load(io.BytesIO(data[:length]))
+            reading.load(io.BytesIO(data[:length]))
 
 
 def test_limit() -> None:
     stream = encoded(Image.fromarray(RGB))
-    assert image_files.load(stream, 35).pixels.shape == (5, 7, 3)
+    assert reading.load(stream, 35).pixels.shape == (5, 7, 3)
     stream.seek(0)
     with pytest.raises(InputError, match="7 x 5"):
-        image_files.load(stream, 34)
+        reading.load(stream, 34)
 
 
 def test_pillows_limit_is_restored() -> None:
     before = Image.MAX_IMAGE_PIXELS
     for limit in (35, 10**12, None):
-        assert image_files.load(encoded(Image.fromarray(RGB)), limit).pixels.shape == (5, 7, 3)
+        assert reading.load(encoded(Image.fromarray(RGB)), limit).pixels.shape == (5, 7, 3)
         assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_paths(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        image_files.load(tmp_path / "missing.png")
+        reading.load(tmp_path / "missing.png")
     with pytest.raises(InputError, match="directory"):
-        image_files.load(tmp_path)
+        reading.load(tmp_path)
     with pytest.raises(InputError, match=r"\.xyz"):
-        image_files.save(image_files.Picture(RGB), tmp_path / "a.xyz")
+        writing.save(Picture(RGB), io.BytesIO(), tmp_path / "a.xyz")

@@ -20,7 +20,7 @@ from roundtrip import TINY, batch, noise_photo, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import codec
-from codec.network import weights
+from codec.network import weights, weights_file
 from codec.network.model import Codec
 from codec.training import checkpoint, export, grow, photos, run, train
 from codec.training.evaluate import evaluate
@@ -85,12 +85,7 @@ def rows(out: Path) -> list[dict]:
 
 
 def test_a_run(
-    folder: Path,
-    config: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    no_cached_weights: None,
+    folder: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
     state = start(folder, out, "--valid", str(folder / "deeper"), config=config)
@@ -107,18 +102,31 @@ def test_a_run(
     assert not list(out.glob("*.part"))
 
     # what it made is weights
-    assert export.main([str(out / "checkpoint.pt"), str(tmp_path / "irc1.safetensors")]) == 0
-    made = weights.read(tmp_path / "irc1.safetensors")
-    assert made.model.config == TINY
-    monkeypatch.setattr(weights, "FOLDER", tmp_path)
-    weights.load.cache_clear()
-    open_session.cache_clear()
+    texts = ["--licence", "CC0", "--credits", "those who took part"]
+    assert export.main([str(out / "checkpoint.pt"), str(tmp_path / "made"), *texts, "--better", "nothing"]) == 0
+    (path,) = (tmp_path / "made").iterdir()
+    made = weights.read(path)
+    assert made.model.config == TINY and path.name == f"irc-{made.name.hex()}.safetensors"
+    notes = weights_file.read(path)[0]
+    assert (notes["licence"], notes["credits"], notes["better"]) == ("CC0", "those who took part", "nothing")
     picture = noise_photo(50, 70, 9)
-    data = codec.encode(picture, 90)
+    data = codec.encode(picture, 90, weights=path)
     assert codec.info(data)["weights"] == made.name.hex()
+    monkeypatch.setenv("IRC_WEIGHTS", str(path.parent))
     codec.verify(data)
     error = ((codec.decode(data, array=True).astype(float) - picture) ** 2).mean()
     assert 10 * np.log10(65025 / error) > 30
+
+    # licence and credits are asked for
+    for missing in (texts[:2], texts[2:]):
+        with pytest.raises(SystemExit) as caught:
+            export.main([str(out / "checkpoint.pt"), str(tmp_path / "made"), *missing])
+        assert caught.value.code == 2
+    other = ["--licence", "mine", *texts[2:]]
+    for arguments in ([str(out / "checkpoint.pt"), *other], [str(out / "log.jsonl"), *texts]):
+        assert export.main([arguments[0], str(tmp_path / "made"), *arguments[1:]]) == 1
+        assert capsys.readouterr().err.splitlines()[-1].startswith("export: ")
+    assert export.main([str(out / "checkpoint.pt"), str(tmp_path / "made"), "--licence", " ", *texts[2:]]) == 1
 
 
 def test_training_learns(folder: Path, config: Path, tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +17,11 @@ from roundtrip import batch, noise_photo, tiny_model
 from safetensors.numpy import load as parse
 from safetensors.numpy import save
 
+import codec
 from codec.errors import WeightsError
-from codec.network import weights
+from codec.network import registry, weights, weights_file
 from codec.network.weights import pack, read
+from codec.training import export
 from entropy.integer import Latent
 
 
@@ -39,7 +45,7 @@ def test_round_trip(packed: bytes, tmp_path: Path) -> None:
     assert len(packed) < 300_000
     assert metadata(packed)["licence"] == "none"
     found = read(put(tmp_path, packed))
-    assert found.name == hashlib.sha256(packed).digest()[:4]
+    assert found.name.hex() == registry.identify(packed)
     model = tiny_model()
     x = batch(noise_photo(64, 64, 3))
     assert torch.allclose(found.model.f(x / 64)[3], model.f(x / 64)[3], atol=0.05)  # float16 between them
@@ -68,30 +74,198 @@ def test_both_models_code_the_same_bands(packed: bytes, tmp_path: Path, quality:
     assert torch.cat([c.flatten() for c in latent.coded]).bool().tolist() == found.prior.coded(quality * 256).tolist()
 
 
-def test_the_shipped_file() -> None:
-    path = weights.FOLDER / weights.DEFAULT
-    assert path.stat().st_size <= 30e6
-    notes = metadata(path.read_bytes())
-    assert notes["licence"] and notes["credits"]
-    assert weights.load().name == hashlib.sha256(path.read_bytes()).digest()[:4]
+# --- identity and names ------------------------------------------------------------------------
 
 
-def test_found_by_name(packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cached_weights: None) -> None:
-    name = hashlib.sha256(packed).digest()[:4]
+def named(folder: Path, data: bytes) -> Path:
+    folder.mkdir(exist_ok=True)
+    return export.write(data, folder)
+
+
+def test_identity_is_of_arrays_configuration_and_format(packed: bytes) -> None:
+    metadata, arrays = weights_file.parse(packed)
+    config, format = json.loads(metadata["config"]), metadata["format"]
+    id = weights_file.identity(arrays, config, format)
+    assert (
+        id == registry.identify(packed) == registry.identify(pack(tiny_model(), {"licence": "other", "more": "note"}))
+    )
+    assert id == weights_file.identity(dict(reversed(arrays.items())), dict(reversed(config.items())), format)
+    key = "head.quality"
+    for changed in (
+        weights_file.identity(arrays | {key: arrays[key] + 1}, config, format),
+        weights_file.identity(arrays | {key: arrays[key].astype(np.float32)}, config, format),
+        weights_file.identity(arrays | {key: arrays[key].reshape(-1)}, config, format),
+        weights_file.identity({k + "x" * (k == key): v for k, v in arrays.items()}, config, format),
+        weights_file.identity(arrays, config | {"drop": 0.05}, format),
+        weights_file.identity(arrays, config, "other"),
+    ):
+        assert changed != id
+
+
+def test_of_any_kind(tmp_path: Path) -> None:
+    """A file of another network has an identity, too, and is no codec."""
+    arrays = {"b": np.arange(6, dtype=np.float16).reshape(2, 3), "a": np.float32([1.5])}
+    data = weights_file.pack(arrays, {"format": "other-1", "config": '{"width": 3}', "licence": "none"})
+    path = named(tmp_path, data)
+    metadata, again = weights_file.read(path)
+    assert metadata == {"format": "other-1", "config": '{"width": 3}', "licence": "none"}
+    assert all(again[k].dtype == v.dtype and np.array_equal(again[k], v) for k, v in arrays.items())
+    assert path.name == f"irc-{weights_file.identity(arrays, {'width': 3}, 'other-1')}.safetensors"
+    assert registry.check(path) is None
+    with pytest.raises(WeightsError, match="unknown format"):
+        read(path)
+    with pytest.raises(WeightsError, match="other"):
+        registry.default("other")
+
+
+def test_the_released_files(no_cached_weights: None) -> None:
+    """Every one is in the package, as it was released, with licence and credits."""
+    listed = registry.released()
+    here = {one.id: one for one in registry.installed() if one.path.parent == registry.FOLDER}
+    assert [one.id for one in listed] == list(here) and len(here) == len(list(registry.FOLDER.glob("*.safetensors")))
+    for one in listed:
+        assert here[one.id].released == one and registry.check(here[one.id].path) is None
+        notes = metadata(here[one.id].path.read_bytes())
+        assert notes["licence"] and notes["credits"] and notes["format"] == one.format
+        assert one.better and one.training and here[one.id].path.stat().st_size <= 30e6
+    assert [one.id for one in here.values() if one.default] == [registry.default()]
+    assert weights.load() is weights.load() and weights.load().name.hex() == registry.default()
+
+
+def test_couplings_that_are_the_identity_are_left_out(packed: bytes, tmp_path: Path) -> None:
+    model = tiny_model()
+    for name, p in model.f.named_parameters():
+        if ".last." in name:
+            p.zero_()
+    found = read(named(tmp_path, pack(model, {})))
+    assert (found.model.config.hidden_quarter, found.model.config.hidden_eighth) == (0, 0)
+    assert read(named(tmp_path, packed)).model.config == model.config
+    x = batch(noise_photo(64, 64, 3)) / 64
+    assert all(torch.equal(a, b) for a, b in zip(found.model.f(x), model.f(x)))
+
+
+def test_loaded_by_id_and_by_file(
+    packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cached_weights: None
+) -> None:
+    path = named(tmp_path / "full", packed)
+    id = path.stem.removeprefix("irc-")
     (tmp_path / "empty").mkdir()
-    (tmp_path / "full").mkdir()
-    put(tmp_path / "full", packed)
     monkeypatch.setenv("IRC_WEIGHTS", str(tmp_path / "empty"))
-    with pytest.raises(WeightsError, match=name.hex()):
-        weights.load(name)
+    with pytest.raises(WeightsError, match=f"{id} are not installed.*pip install.*irc-{id}.safetensors.*IRC_WEIGHTS"):
+        weights.load(bytes.fromhex(id))
+    copy = tmp_path / "mine.safetensors"
+    shutil.copy(path, copy)
+    for file in (path, copy, str(copy)):
+        assert weights.load(file).name.hex() == id
+    monkeypatch.chdir(tmp_path)
+    assert weights.load("mine.safetensors").name.hex() == id
     monkeypatch.setenv("IRC_WEIGHTS", f"{tmp_path / 'missing'}:{tmp_path / 'empty'}:{tmp_path / 'full'}")
-    assert weights.load(name).name == name
+    for name in (id, id.upper(), bytes.fromhex(id)):
+        assert weights.load(name).name.hex() == id
+    data = codec.encode(noise_photo(40, 40), 50, weights=id)
+    assert codec.info(data)["weights"] == id and codec.decode(data).size == (40, 40)
 
 
-@pytest.mark.parametrize("name, draws", [("golden", False), ("golden-2", False), (None, True)])
-def test_coded_coefficients_are_drawn_where_the_head_learned_it(name: str | None, draws: bool) -> None:
-    path = Path(__file__).parent / "data" / f"{name}.safetensors" if name else weights.FOLDER / weights.DEFAULT
-    assert read(path).model.draws_kept is draws
+@pytest.mark.parametrize(
+    "name", ["", "0badf00", "0badf00dd", "irc-a0187698", b"", b"123", "none/here", Path("nothing")]
+)
+def test_no_such_name(name: bytes | str | Path) -> None:
+    with pytest.raises(WeightsError):
+        weights.load(name)
+
+
+def test_a_release_that_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cached_weights: None
+) -> None:
+    monkeypatch.setattr(registry, "FOLDER", tmp_path)
+    with pytest.raises(WeightsError, match=f"{registry.default()} are not installed.*release of irc-codec since"):
+        weights.load()
+
+
+def test_right_name_other_content(
+    packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cached_weights: None
+) -> None:
+    id = registry.default()
+    path = named(tmp_path, packed)
+    wrong = path.rename(path.with_name("irc-0badf00d.safetensors"))
+    released = tmp_path / f"irc-{id}.safetensors"
+    arrays = parse(registry.locate(id).read_bytes())
+    released.write_bytes(save(arrays, metadata(registry.locate(id).read_bytes()) | {"licence": "mine"}))
+    for bad in (wrong, released):
+        assert "content is that of" in str(registry.check(bad))
+    monkeypatch.setattr(registry, "FOLDER", tmp_path)
+    for name in ("0badf00d", id):
+        with pytest.raises(WeightsError, match="not the weights that its name says"):
+            weights.load(name)
+
+
+def test_a_release_with_other_notes(packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its networks are the same, and may be used; but it is not what was released."""
+    id = registry.identify(packed)
+    known = dataclasses.replace(registry.released()[0], id=id, sha256=hashlib.sha256(packed).hexdigest())
+    monkeypatch.setattr(registry, "_index", lambda: ({"codec": id}, {id: known}))
+    assert registry.check(named(tmp_path / "a", packed)) is None
+    changed = named(tmp_path / "b", pack(tiny_model(), {"licence": "mine"}))
+    assert "rest of the file was changed" in str(registry.check(changed))
+    assert weights.read(changed).name.hex() == id
+
+
+def test_what_check_says_of_what_is_no_weights_file(packed: bytes, tmp_path: Path) -> None:
+    stranger = put(tmp_path, packed)
+    assert "name is not" in str(registry.check(stranger))
+    path = tmp_path / "irc-0badf00d.safetensors"
+    assert "cannot be read" in str(registry.check(path))
+    path.write_bytes(packed[:-1])
+    assert "content is that of" in str(registry.check(path))
+    for data in (
+        b"",
+        b"text that is longer than a size",
+        b"\2" + bytes(7) + b"[]",
+        (8).to_bytes(8, "little") + b"[[[[[[[[",
+    ):
+        path.write_bytes(data)
+        assert "not a weights file" in str(registry.check(path))
+    with path.open("wb") as sparse:
+        sparse.truncate(2**33)
+    assert "larger than" in str(registry.check(path))
+
+
+def test_strangers_files_are_not_opened(packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is any when they are listed: names are enough, and neither torch nor numpy is loaded for them."""
+    (tmp_path / "irc-11111111.safetensors").mkdir()
+    for name in (
+        "model.safetensors",
+        "irc-0BADF00D.safetensors",
+        "irc-0badf00d.safetensors.part",
+        "irc-123.safetensors",
+    ):
+        (tmp_path / name).write_bytes(packed)
+    path = named(tmp_path, packed)
+    script = """
+import sys
+from codec.network import registry
+registry.default()
+opened = []
+sys.addaudithook(lambda event, given: opened.append(given[0]) if event == "open" else None)
+print([(one.id, one.default) for one in registry.installed() if one.released is None], opened)
+assert not {"torch", "numpy", "safetensors"} & sys.modules.keys()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"IRC_WEIGHTS": str(tmp_path)},
+        cwd=Path(__file__).parent.parent,
+        text=True,
+        capture_output=True,
+    )
+    assert run.stdout == f"[('{path.stem.removeprefix('irc-')}', False)] []\n", run.stderr
+
+
+def test_export_never_writes_over_other_content(packed: bytes, tmp_path: Path) -> None:
+    path = named(tmp_path, packed)
+    assert named(tmp_path, packed) == path
+    with pytest.raises(FileExistsError):
+        named(tmp_path, pack(tiny_model(), {"licence": "other"}))
+    assert path.read_bytes() == packed and list(tmp_path.iterdir()) == [path]
 
 
 # --- what is not usable ------------------------------------------------------------------------
@@ -114,6 +288,7 @@ def test_missing(tmp_path: Path) -> None:
         {"format": "4"},
         {"format": ""},
         {"format": "1"},
+        {"format": "2"},
         {"config": "{"},
         {"config": "[]"},
         {"config": "{}"},
@@ -247,15 +422,6 @@ def test_wrong_tables(packed: bytes, tmp_path: Path, edit) -> None:
         read(put(tmp_path, spoilt(packed, edit)))
 
 
-@pytest.mark.parametrize(("key", "value"), [("prior.side_mean", -(2**31) + 1000), ("prior.side.frequencies", 7)])
-def test_wrong_tables_of_format_1(tmp_path: Path, key: str, value: int) -> None:
-    data = (Path(__file__).parent / "data" / "golden.safetensors").read_bytes()
-    assert read(put(tmp_path, data)).prior.factorised
-    arrays = parse(data)
-    with pytest.raises(WeightsError):
-        read(put(tmp_path, save(arrays | {key: np.full_like(arrays[key], value)}, metadata(data))))
-
-
 def test_memory_is_not_taken_on_a_files_word(packed: bytes, tmp_path: Path) -> None:
     """A header that announces more than the file has, and one that is larger than the file."""
     size = int.from_bytes(packed[:8], "little")
@@ -272,13 +438,3 @@ def test_memory_is_not_taken_on_a_files_word(packed: bytes, tmp_path: Path) -> N
         sparse.truncate(2**33)
     with pytest.raises(WeightsError, match="larger than"):
         read(tmp_path / "model.safetensors")
-
-
-def test_what_cannot_be_read_is_passed_over(
-    packed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_cached_weights: None
-) -> None:
-    (tmp_path / "a.safetensors").mkdir()
-    put(tmp_path, packed)
-    monkeypatch.setenv("IRC_WEIGHTS", str(tmp_path))
-    name = hashlib.sha256(packed).digest()[:4]
-    assert weights.load(name).name == name

@@ -1,16 +1,19 @@
-"""``irc-bench bdrate``: a table of BD-rates against an anchor."""
+"""``irc-bench bdrate``: a table of BD-rates against one anchor or several."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.commands.common import EXIT_INCOMPLETE, add_published, say
+from bench.commands.common import EXIT_INCOMPLETE, add_metric, add_published, published_curves, say
 from bench.errors import NotComparable
-from bench.metrics.bdrate import BAND, bd_rate
-from bench.metrics.curves import find_curve, load_measured, load_published, other_images
+from bench.metrics.bdrate import bd_rate
+from bench.metrics.curves import Curve, default_anchor, find_curve, load_measured, load_published, other_images
+from bench.metrics.measures import MEASURES, PSNR_BAND, Measure
 
 __all__ = ["add"]
+
+Band = tuple[float, float] | None
 
 
 def add(commands: Any) -> None:
@@ -18,53 +21,71 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("bdrate", help="print BD-rates against an anchor")
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="result of rd")
     parser.add_argument(
-        "--anchor", default="bpg444", metavar="KEY",
-        help="a published key or the name of a measured curve (default: bpg444)",
+        "--anchor", action="append", metavar="KEY",
+        help="name of a measured curve or else a published key (published:KEY for the published one of two); given "
+        "again, a column each (default: bpg444, or a measured curve where images are not Kodak's)",
     )  # fmt: skip
     parser.add_argument(
-        "--band", nargs=2, type=float, default=BAND, metavar=("LOW", "HIGH"),
-        help=f"PSNR band in dB (default: {BAND[0]:g} {BAND[1]:g})",
+        "--band", nargs=2, type=float, metavar=("LOW", "HIGH"),
+        help="interval of the metric (default: {:g} {:g} for psnr, else all that both curves cover)".format(*PSNR_BAND),
     )  # fmt: skip
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    add_metric(parser)
     add_published(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table; 1 if a curve was refused."""
-    published, measured = load_published(), load_measured(args.files)
-    anchor = find_curve(args.anchor, published, measured)
+    measure = MEASURES[args.metric]
+    known = load_published() if measure.name == "psnr" else {}
+    measured = load_measured(args.files, measure)
+    asked = args.anchor or [default_anchor(measured, measure)]
+    anchors = [find_curve(key, known, measured) for key in asked]
     # without anything to compare, the published curves are the table
-    chosen = args.published or ([] if measured else list(published))
-    curves = measured + [find_curve(f"published:{key}", published, []) for key in chosen]
-    band = (args.band[0], args.band[1])
-    whose = "published" if anchor.published else "measured"
-    print(f"BD-rate in % against {anchor.key} ({whose}), PSNR over RGB; minus is better")
+    curves = measured + published_curves(args.published or ([] if measured else known), measure)
+    band: Band = (args.band[0], args.band[1]) if args.band else measure.band
+    columns = [(anchor, band) for anchor in anchors]
+    if len(anchors) == 1 and band is not None:
+        columns.append((anchors[0], None))
+    against = " and ".join(f"{anchor.key} ({anchor.whose})" for anchor in anchors)
+    print(f"BD-rate in % against {against}, {measure.label}; minus is better")
     if args.markdown:
         print()
-    _print_row(("codec", f"{band[0]:g}-{band[1]:g} dB", "common range"), args.markdown)
+    interval = f"{band[0]:g}-{band[1]:g} {measure.unit}".strip() if band else "common range"
+    if len(anchors) == 1:
+        headings = [interval, *["common range"][: len(columns) - 1]]
+    else:
+        headings = [f"against {anchor.key} ({anchor.whose})" for anchor in anchors]
+    _print_row(["codec", *headings], args.markdown)
     if args.markdown:
-        print("|---|---|---|")
-    refused = False
-    for curve in curves:
-        cells, reasons = [], []
-        for part in (band, None):
-            try:
-                rate = bd_rate(anchor.bpp, anchor.psnr, curve.bpp, curve.psnr, part)
-            except NotComparable as error:
-                cells.append("-")
-                reasons.append(str(error))
-            else:
-                cells.append(f"{rate.percent:+.2f} ({rate.low:.2f}-{rate.high:.2f} dB)")
-        name = f"{curve.key} (published)" if curve.published else curve.key
-        _print_row((name, *cells), args.markdown)
-        if reasons:
-            refused = True
-            say(f"{curve.key}: refused: {'; '.join(dict.fromkeys(reasons))}")
+        print("|" + "---|" * (1 + len(columns)))
+    refused = [_print_curve(curve, columns, measure, args.markdown) for curve in curves]
+    return EXIT_INCOMPLETE if any(refused) else 0
+
+
+def _print_curve(curve: Curve, columns: Sequence[tuple[Curve, Band]], measure: Measure, markdown: bool) -> bool:
+    """Print the row of a curve; return whether a cell of it was refused."""
+    cells, reasons = [], []
+    for anchor, part in columns:
+        try:
+            rate = bd_rate(anchor.bpp, anchor.quality, curve.bpp, curve.quality, part)
+        except NotComparable as error:
+            cells.append("-")
+            reasons.append(str(error))
+        else:
+            cells.append(f"{rate.percent:+.2f} (" + f"{rate.low:.2f}-{rate.high:.2f} {measure.unit}".strip() + ")")
+    _print_row([f"{curve.key} (published)" if curve.published else curve.key, *cells], markdown)
+    if reasons:
+        say(f"{curve.key}: refused: {'; '.join(dict.fromkeys(reasons))}")
+    for anchor in dict.fromkeys(anchor for anchor, _ in columns):
         if other_images(anchor, curve):
             say(f"{curve.key}: beware: its {len(curve.images)} images are not the {len(anchor.images)} of {anchor.key}")
-    return EXIT_INCOMPLETE if refused else 0
+    return bool(reasons)
 
 
 def _print_row(cells: Sequence[str], markdown: bool) -> None:
-    print(f"| {' | '.join(cells)} |" if markdown else f"{cells[0]:32}  {cells[1]:>25}  {cells[2]:>25}".rstrip())
+    if markdown:
+        print(f"| {' | '.join(cells)} |")
+    else:
+        print((f"{cells[0]:32}" + "".join(f"  {cell:>25}" for cell in cells[1:])).rstrip())

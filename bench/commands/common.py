@@ -9,6 +9,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bench.errors import BenchError
+from bench.metrics.curves import Curve, find_curve, load_published
+from bench.metrics.measures import MEASURES, Measure
 from bench.peers.codecs import CODECS, Codec, open_codecs
 from bench.runs.folder import Outcome
 from bench.runs.pool import cores
@@ -16,11 +18,13 @@ from bench.runs.pool import cores
 __all__ = [
     "EXIT_INCOMPLETE",
     "add_measuring",
+    "add_metric",
     "add_published",
     "conclude",
     "count",
     "names",
     "open_asked",
+    "published_curves",
     "say",
     "settings_by_codec",
     "size",
@@ -33,7 +37,7 @@ def add_measuring(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the options of a command that runs codecs on a folder; `default` says which, unless asked."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of images")
     parser.add_argument(
-        "--codecs", type=names, metavar="NAME,...", help=f"from {', '.join(CODECS)} (default: {default})"
+        "--codecs", type=names, metavar="NAME,...", help=f"from {', '.join(CODECS)}, irc:ID (default: {default})"
     )
     parser.add_argument(
         "--settings", action="append", default=[], metavar="[NAME=]S,...",
@@ -51,6 +55,20 @@ def add_published(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--published", type=names, default=[], metavar="KEY,...", help="published Kodak curves to add, by their keys"
     )
+
+
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says by which measure curves are compared."""
+    parser.add_argument("--metric", choices=MEASURES, default="psnr", help="measure of quality (default: psnr)")
+
+
+def published_curves(keys: Iterable[str], measure: Measure) -> list[Curve]:
+    """Return published curves by their keys; `BenchError` for a measure that they don't have."""
+    known = load_published()
+    found = [find_curve(f"published:{key}", known, []) for key in keys]
+    if found and measure.name != "psnr":
+        raise BenchError(f"published curves are of PSNR over RGB, not of {measure.label}")
+    return found
 
 
 def names(text: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from bench.commands.common import add_measuring, conclude, count, open_asked, say, settings_by_codec, size
 from bench.metrics.generation_loss import growth, losses
 from bench.peers.codecs import Codec
+from bench.runs.folder import Run
 from bench.runs.generations import measure_generations, schedules
 
 __all__ = ["add"]
@@ -29,18 +30,8 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_by_codec(args.settings, args.codecs or list(DEFAULT))
     codecs, missing, asked_missing = open_asked(args.codecs, DEFAULT)
     plan = {codec.name: schedules(settings.get(codec.name) or _middle(codec), args.alternate) for codec in codecs}
-    document, outcome = measure_generations(
-        args.folder,
-        codecs,
-        plan,
-        args.generations,
-        args.out,
-        missing=missing,
-        crop=args.crop,
-        jobs=args.jobs,
-        command=args.command_line,
-        report=say,
-    )
+    run = Run(args.folder, args.out, codecs, missing, args.jobs, args.command_line, say)
+    document, outcome = measure_generations(run, plan, args.generations, args.crop)
     print("means over images; PSNR over RGB in dB against the original; change and bytes: the last generation against")
     print("the first at its setting, once every setting has had its turn; same: as the first at its setting")
     print(f"{'codec':10} {'settings':>16} {'gen. 1':>8} {'last':>8} {'change':>8} {'bytes':>8}  same file  same latent")

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.commands.common import add_published
+from bench.commands.common import add_metric, add_published, published_curves
 from bench.errors import BenchError
-from bench.metrics.curves import find_curve, load_json, load_kind, load_measured, load_published
+from bench.metrics.curves import load_json, load_kind, load_measured
+from bench.metrics.measures import MEASURES
 from bench.runs.generations import load_generations
 
 __all__ = ["add"]
@@ -19,6 +20,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, help="a .png or .svg file")
     parser.add_argument("--title", default="")
     parser.add_argument("--max-bpp", type=float, metavar="BPP", help="leave out higher rates")
+    add_metric(parser)
     add_published(parser)
     parser.set_defaults(run=run)
 
@@ -39,8 +41,7 @@ def run(args: argparse.Namespace) -> int:
     if kinds == {"speed"}:
         draw_speed([load_json(path) for path in args.files], args.out, title=args.title)
         return 0
-    published = load_published()
-    curves = load_measured(args.files)
-    curves += [find_curve(f"published:{key}", published, []) for key in args.published]
-    draw(curves, args.out, title=args.title, max_bpp=args.max_bpp)
+    measure = MEASURES[args.metric]
+    curves = load_measured(args.files, measure) + published_curves(args.published, measure)
+    draw(curves, args.out, measure=measure, title=args.title, max_bpp=args.max_bpp)
     return 0

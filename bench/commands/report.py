@@ -6,10 +6,9 @@ from typing import Any
 
 from bench.commands.common import add_published, conclude, count, names, open_asked, say
 from bench.figures.report import collect, make_pictures, page
-from bench.metrics.bdrate import BAND
 from bench.runs.folder import Outcome
-from bench.runs.images import write_text
 from bench.runs.pool import cores
+from codec import atomic
 
 __all__ = ["add"]
 
@@ -22,7 +21,7 @@ def add(commands: Any) -> None:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="results of rd, generations and speed")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="HTML page to write")
     parser.add_argument("--title", default="irc and its peers")
-    parser.add_argument("--anchor", default="bpg444", metavar="KEY", help="anchor of the BD-rates (default: bpg444)")
+    parser.add_argument("--anchor", metavar="KEY", help="anchor of the BD-rates (default: that of bdrate)")
     add_published(parser)
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder of images to compare side by side")
     parser.add_argument("--max-pictures", type=count, default=3, metavar="N", help="its first N images (default: 3)")
@@ -37,10 +36,10 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
     outcome, asked_missing = Outcome(), False
-    data = collect(args.files, args.published, args.anchor, BAND)
+    data = collect(args.files, args.published, args.anchor)
     if args.pictures:
         codecs, _, asked_missing = open_asked(args.codecs, DEFAULT)
         data["pictures"] = make_pictures(args.pictures, codecs, args.bpp, args.max_pictures, args.jobs, outcome, say)
-    write_text(args.out, page(data, args.title))
+    atomic.write(args.out, page(data, args.title).encode())
     say(f"{args.out}: {args.out.stat().st_size:,} bytes")
     return conclude(outcome, asked_missing)

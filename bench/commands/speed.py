@@ -9,9 +9,10 @@ from typing import Any
 from bench.commands.common import conclude, count, names, open_asked, say, settings_by_codec
 from bench.errors import BenchError
 from bench.peers.codecs import CODECS
+from bench.runs.folder import Run
 from bench.runs.limits import physical_memory
 from bench.runs.pool import cores
-from bench.runs.speed import KINDS, measure_speed
+from bench.runs.speed import KINDS, SpeedPlan, measure_speed
 from bench.runs.workers import CLOCKS
 
 __all__ = ["add"]
@@ -80,10 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if several := [name for name, values in asked.items() if len(values) > 1]:
         raise BenchError(f"--settings {several[0]}: one setting of a codec is timed")
     codecs, missing, asked_missing = open_asked(args.codecs, DEFAULT)
-    document, outcome = measure_speed(
-        args.folder,
-        [codec.name for codec in codecs],
-        args.out,
+    plan = SpeedPlan(
         settings={name: values[0] for name, values in asked.items()},
         megapixels=args.sizes,
         threads=[int(n) for n in args.threads],
@@ -94,10 +92,9 @@ def run(args: argparse.Namespace) -> int:
         budget=args.budget,
         clock=args.clock,
         processes=not args.no_processes,
-        missing=missing,
-        command=args.command_line,
-        report=say,
     )
+    run = Run(args.folder, args.out, codecs, missing, command=args.command_line, report=say)
+    document, outcome = measure_speed(run, plan)
     _print(document)
     return conclude(outcome, asked_missing)
 

@@ -1,0 +1,1 @@
+"""Drawings of results: plots, and pictures side by side on a page."""

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.errors import BenchError
 from bench.metrics.curves import Curve
+from bench.metrics.measures import MEASURES, Measure
 
 __all__ = ["COLOURS", "FORMATS", "draw", "dress", "figure_for", "label_ends", "spread", "style"]
 
@@ -23,8 +24,15 @@ _MARKERS = ("o", "s", "^", "D", "v")
 _LABEL_POINTS = 9.0
 
 
-def draw(curves: Sequence[Curve], out: Path, *, title: str = "", max_bpp: float | None = None) -> None:
-    """Draw curves into a file, each labelled at its end.
+def draw(
+    curves: Sequence[Curve],
+    out: Path,
+    *,
+    measure: Measure = MEASURES["psnr"],
+    title: str = "",
+    max_bpp: float | None = None,
+) -> None:
+    """Draw curves of a measure into a file, each labelled at its end.
 
     With `max_bpp`, points of a higher rate are left out. Published curves are dashed, hollow
     and say that they are published.
@@ -42,7 +50,7 @@ def draw(curves: Sequence[Curve], out: Path, *, title: str = "", max_bpp: float 
             colour, marker = style(index)
             axes.plot(
                 [bpp for bpp, _ in points],
-                [psnr for _, psnr in points],
+                [quality for _, quality in points],
                 color=colour,
                 linestyle="--" if curve.published else "-",
                 linewidth=1.3 if curve.published else 2.0,
@@ -51,7 +59,7 @@ def draw(curves: Sequence[Curve], out: Path, *, title: str = "", max_bpp: float 
                 markerfacecolor="white" if curve.published else colour,
             )
         axes.set_xlabel("bits per pixel")
-        axes.set_ylabel("PSNR over RGB (dB)")
+        axes.set_ylabel(measure.axis)
         dress(axes, title)
         labels = [f"{curve.label} (published)" if curve.published else curve.label for curve, _ in shown]
         label_ends(figure, axes, [points[-1] for _, points in shown], labels)
@@ -133,7 +141,7 @@ def spread(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def _points(curve: Curve, max_bpp: float | None) -> list[tuple[float, float]]:
-    points = zip(curve.bpp, curve.psnr, strict=True)
+    points = zip(curve.bpp, curve.quality, strict=True)
     return [point for point in points if max_bpp is None or point[0] <= max_bpp]
 
 

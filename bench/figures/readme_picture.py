@@ -52,6 +52,7 @@ def sheet(pictures: list[tuple[str, Image8]], box: tuple[int, int, int, int], sc
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Run the program on its arguments (default: the command line's)."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.figures.readme_picture", description=(__doc__ or "").split("\n")[0]
     )

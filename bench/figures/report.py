@@ -2,7 +2,6 @@
 
 import html
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -15,6 +14,7 @@ from bench.figures.pictures import data_uri, order, version_task
 from bench.metrics.bdrate import bd_rate
 from bench.metrics.curves import (
     Curve,
+    default_anchor,
     find_curve,
     load_document,
     load_kind,
@@ -23,42 +23,36 @@ from bench.metrics.curves import (
     other_images,
 )
 from bench.metrics.generation_loss import growth, losses, name, panels
+from bench.metrics.measures import MEASURES, PSNR_BAND
 from bench.peers.codecs import Codec
 from bench.runs.folder import Outcome, Report, readable, results
 from bench.runs.generations import load_generations
 from bench.runs.images import list_images
 from bench.runs.pool import Failure, Task
 
-__all__ = ["METRICS", "collect", "make_pictures", "page"]
-
-METRICS = (
-    {"key": "psnr", "result": "psnr-rgb", "label": "PSNR over RGB (dB)", "digits": 2},
-    {"key": "psnr_y", "result": "psnr-y", "label": "PSNR-Y (dB)", "digits": 2},
-    {"key": "ms_ssim", "result": "ms-ssim-rgb", "label": "MS-SSIM (dB)", "digits": 2},
-    {"key": "ssimulacra2", "result": "ssimulacra2", "label": "SSIMULACRA2", "digits": 1},
-)
+__all__ = ["collect", "make_pictures", "page"]
 
 _SCRIPTS = ("chart.js", "table.js", "viewer.js", "main.js")
 
 
-def collect(files: Sequence[Path], published: Sequence[str], anchor: str, band: tuple[float, float]) -> dict[str, Any]:
+def collect(files: Sequence[Path], published: Sequence[str], anchor: str | None = None) -> dict[str, Any]:
     """Return what the page shows of result files of rd, generations and speed, and of published curves."""
     kinds = {path: load_kind(path) for path in files}
     rd_files = [path for path in files if kinds[path] == "rd"]
     stored = [curve for path in rd_files for curve in load_document(path)]
     measured = load_measured(rd_files)
-    known = load_published()
+    known, psnr = load_published(), MEASURES["psnr"]
     chosen = [find_curve(f"published:{key}", known, []) for key in published]
     generations = [load_generations(path) for path in files if kinds[path] == "generations"]
     speed = [json.loads(path.read_text(encoding="utf-8")) for path in files if kinds[path] == "speed"]
     return {
         "about": "Measured by irc-bench. All of this page is in its file: nothing is fetched from anywhere.",
-        "metrics": METRICS,
+        "metrics": [{"key": m.name, "label": m.axis, "digits": m.digits} for m in MEASURES.values()],
         "curves": [
             *(_measured_curve(curve, entry["results"]) for curve, entry in zip(measured, stored, strict=True)),
             *(_published_curve(curve) for curve in chosen),
         ],
-        "bdrate": _bdrates(measured + chosen, find_curve(anchor, known, measured), band),
+        "bdrate": _bdrates(measured + chosen, find_curve(anchor or default_anchor(measured, psnr), known, measured)),
         "generations": _generations(generations),
         "speed": [_speed_row(row) for document in speed for row in document["rows"]],
         "sources": [*_sources(measured, stored), *(_source_of(curve) for curve in chosen)],
@@ -112,33 +106,29 @@ def page(data: Mapping[str, Any], title: str) -> str:
 
 def _measured_curve(curve: Curve, stored: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     points: list[dict[str, Any]] = []
+    by_measure = {name: measure.values(stored) for name, measure in MEASURES.items()}
     settings = stored.get("setting", [None] * len(stored["bpp"]))
     for index, bpp in enumerate(stored["bpp"]):
         point: dict[str, Any] = {"bpp": bpp, "setting": settings[index]}
-        for metric in METRICS:
-            values = stored.get(str(metric["result"]), stored.get("psnr") if metric["key"] == "psnr" else None)
-            if values:
-                # MS-SSIM crowds near 1: decibels keep the curves apart
-                value = values[index]
-                point[str(metric["key"])] = -10 * math.log10(1 - value) if metric["key"] == "ms_ssim" else value
+        point |= {name: values[index] for name, values in by_measure.items() if values}
         points.append(point)
     return {"name": curve.label, "published": False, "points": sorted(points, key=lambda point: point["bpp"])}
 
 
 def _published_curve(curve: Curve) -> dict[str, Any]:
-    points = [{"bpp": bpp, "psnr": psnr} for bpp, psnr in zip(curve.bpp, curve.psnr, strict=True)]
+    points = [{"bpp": bpp, "psnr": psnr} for bpp, psnr in zip(curve.bpp, curve.quality, strict=True)]
     return {"name": curve.label, "published": True, "points": points}
 
 
-def _bdrates(curves: Sequence[Curve], anchor: Curve, band: tuple[float, float]) -> dict[str, Any]:
+def _bdrates(curves: Sequence[Curve], anchor: Curve, band: tuple[float, float] = PSNR_BAND) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for curve in curves:
         row: dict[str, Any] = {"name": f"{curve.label} (published)" if curve.published else curve.label}
         notes: list[str] = []
         try:
-            common = bd_rate(anchor.bpp, anchor.psnr, curve.bpp, curve.psnr)
+            common = bd_rate(anchor.bpp, anchor.quality, curve.bpp, curve.quality)
             row |= {"common": common.percent, "over": f"{common.low:.1f}–{common.high:.1f} dB"}
-            inside = bd_rate(anchor.bpp, anchor.psnr, curve.bpp, curve.psnr, band)
+            inside = bd_rate(anchor.bpp, anchor.quality, curve.bpp, curve.quality, band)
             row["band"] = inside.percent
             if (inside.low, inside.high) != band:
                 notes.append(f"band: {inside.low:.1f}–{inside.high:.1f} dB only")
@@ -147,11 +137,10 @@ def _bdrates(curves: Sequence[Curve], anchor: Curve, band: tuple[float, float]) 
         if other_images(anchor, curve):
             notes.append("not of the same images")
         rows.append(row | {"note": "; ".join(notes)})
-    whose = "published" if anchor.published else "measured"
     return {
         "rows": rows,
         "band": f"{band[0]:g}–{band[1]:g} dB",
-        "note": f"Change of rate at equal PSNR over RGB against {anchor.label} ({whose}); minus is better.",
+        "note": f"Change of rate at equal PSNR over RGB against {anchor.label} ({anchor.whose}); minus is better.",
     }
 
 

@@ -9,12 +9,13 @@ the median of three runs counts, after one that does not.
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 
+from bench.inside.program import numbers
+from bench.inside.program import parser as program
 from bench.runs.images import list_images, read_image
 from codec.coding.tiles import checksum
 from codec.container.bitstream import in_steps
@@ -30,6 +31,7 @@ class Timed:
         self.coder, self.seconds, self.symbols = coder, 0.0, 0
 
     def code(self, models: Models, ids: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        """Code as the coder does, and count."""
         began = time.thread_time()
         out = self.coder.code(models, ids, values)
         self.seconds += time.thread_time() - began
@@ -38,14 +40,15 @@ class Timed:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.inside.coder_speed", description=__doc__.split("\n")[0])
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.coder_speed", __doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--qualities", default="50,100", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--qualities", type=numbers, default="50,100", help="comma-separated (default: %(default)s)")
     a = parser.parse_args(argv)
     session = open_session()
     prior = session.prior
     print(f"{'quality':>7} {'symbols':>9} {'code ms':>8} {'decode ms':>9} {'both ms':>8} {'most ms':>8}")
-    for quality in [float(q) for q in a.qualities.split(",")]:
+    for quality in a.qualities:
         code, rows = in_steps(quality), []
         for photo in list_images(a.folder):
             latent = session.encode(session.bands(read_image(photo)), code)[1]

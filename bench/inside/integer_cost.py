@@ -10,13 +10,14 @@ what the encoder saves beforehand by rounding by cost, as a share of the estimat
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from bench.inside.program import numbers
+from bench.inside.program import parser as program
 from bench.runs.images import list_images, read_image
 from codec.container.bitstream import QUALITY_STEPS, in_steps
 from codec.network import weights
@@ -37,10 +38,13 @@ def estimated(model: Codec, latent: Latent, quality: torch.Tensor, coded: list[t
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.inside.integer_cost", description=__doc__.split("\n")[0])
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.integer_cost", __doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--qualities", default="5,25,50,75,100", help="comma-separated (default: %(default)s)")
+    parser.add_argument(
+        "--qualities", type=numbers, default="5,25,50,75,100", help="comma-separated (default: %(default)s)"
+    )
     a = parser.parse_args(argv)
     model, _ = from_checkpoint(a.checkpoint)
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     model.load_state_dict({**model.state_dict(), **session.model.state_dict()})
     model.f.couplings = session.model.f.couplings
     print(f"{'quality':>7} {'estimate':>9} {'payload':>9} {'mean ratio':>10} {'least':>7} {'most':>7} {'saved':>7}")
-    for quality in [float(q) for q in a.qualities.split(",")]:
+    for quality in a.qualities:
         code = in_steps(quality)
         q = torch.tensor([code / QUALITY_STEPS])
         rows = []

@@ -9,7 +9,6 @@ rotation of the colours are not convolutions; they are added by their number.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import traceback
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 
 import codec
+from bench.inside.program import parser as program
 from bench.runs.images import read_image
 
 #: 3 colours, 2 directions, 4 lifting steps and 2 scalings for each pair of samples; levels
@@ -66,7 +66,8 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.inside.macs", description=__doc__.split("\n")[0])
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.macs", __doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--quality", type=float, default=50)
     a = parser.parse_args(argv)

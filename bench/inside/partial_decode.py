@@ -10,7 +10,6 @@ the work is left out, not how long one waits. Decoded in small, it is compared w
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable
@@ -21,7 +20,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from bench.inside.scaling import mosaic
+from bench.inside.program import parser as program
+from bench.inside.scaling import pieced
 from bench.metrics.distortion import psnr
 from codec import api
 from codec.network.session import open_session
@@ -46,12 +46,13 @@ def decoded(data: bytes, **options: Any) -> tuple[np.ndarray, dict[str, float]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser("bench.inside.partial_decode", description=(__doc__ or "").splitlines()[0])
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.partial_decode", __doc__)
     parser.add_argument("photos", type=Path, help="folder of photos")
     parser.add_argument("--out", type=Path, required=True, help="results, JSON lines")
     parser.add_argument("--threads", type=int, default=1, help="repeat the whole with so many threads")
     args = parser.parse_args(arguments)
-    picture = mosaic(sorted(p for p in args.photos.iterdir() if p.suffix in (".jpg", ".png")), HEIGHT, WIDTH)
+    picture = pieced(args.photos, HEIGHT, WIDTH)
     torch.set_num_threads(1)
     open_session()
 

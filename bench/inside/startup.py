@@ -9,39 +9,19 @@ the largest, and the median less that of `import torch`, by the wall's clock and
 
 from __future__ import annotations
 
-import argparse
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+
+from bench.inside.program import parser as program
+from bench.inside.program import timed
+from bench.runs.child import Ended
 
 BASE = "import torch"
 
 
-class Run(NamedTuple):
-    """Seconds of one process."""
-
-    wall: float
-    processor: float
-
-
-def measured(arguments: list[str], environment: dict[str, str]) -> Run:
-    """One run of Python with these arguments; SystemExit where it fails."""
-    started = time.perf_counter()
-    child = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, env=environment)
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"python {' '.join(arguments)} ended with {child.returncode}")
-    return Run(wall, usage.ru_utime + usage.ru_stime)
-
-
-def compared(photo: Path, threads: int, repeats: int) -> dict[str, list[Run]]:
+def compared(photo: Path, threads: int, repeats: int) -> dict[str, list[Ended]]:
     """The runs of each command, `BASE` first."""
     # Python keeps what it compiled, as an installed package does
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -49,28 +29,28 @@ def compared(photo: Path, threads: int, repeats: int) -> dict[str, list[Run]]:
     with tempfile.TemporaryDirectory() as folder:
         coded, again, back = (str(Path(folder, name)) for name in ("a.irc", "b.irc", "c.png"))
         irc = ["-m", "codec"]
-        measured([*irc, "encode", str(photo), coded], environment)
+        timed([*irc, "encode", str(photo), coded], environment)
         commands = {
             BASE: ["-c", BASE],
             "irc info": [*irc, "info", coded],
             "irc encode": [*irc, "encode", "-f", "--device", "cpu", str(photo), again],
             "irc decode": [*irc, "decode", "-f", "--device", "cpu", coded, back],
         }
-        runs: dict[str, list[Run]] = {name: [] for name in commands}
+        runs: dict[str, list[Ended]] = {name: [] for name in commands}
         for turn in range(repeats + 1):
             for name, arguments in commands.items():
-                run = measured(arguments, environment)
+                run = timed(arguments, environment)
                 if turn:
                     runs[name].append(run)
     return runs
 
 
-def table(runs: dict[str, list[Run]]) -> str:
+def table(runs: dict[str, list[Ended]]) -> str:
     """The runs as a Markdown table."""
     lines = ["| command | wall, s | less import torch | processor, s | less import torch |", "|---|---|---|---|---|"]
     for name, of in runs.items():
         cells = []
-        for clock in Run._fields:
+        for clock in ("wall", "processor"):
             seconds, base = ([getattr(run, clock) for run in some] for some in (of, runs[BASE]))
             cells += [
                 f"{median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})",
@@ -81,7 +61,8 @@ def table(runs: dict[str, list[Run]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser("bench.inside.startup", description=(__doc__ or "").splitlines()[0])
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.startup", __doc__)
     parser.add_argument("photo", type=Path, help="a photo")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default 1)")
     parser.add_argument("--repeats", type=int, default=7, help="runs of each (default 7)")

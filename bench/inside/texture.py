@@ -9,13 +9,14 @@ where detail is drawn, since what is drawn is not what was there; SSIMULACRA2 is
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import codec
+from bench.inside.program import numbers
+from bench.inside.program import parser as program
 from bench.metrics.distortion import Image8, psnr
 from bench.metrics.ssimulacra2 import ssimulacra2
 from bench.runs.images import list_images, read_image
@@ -59,15 +60,18 @@ def measure(folder: Path, quality: float, temperatures: list[float]) -> list[lis
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.inside.texture", description=(__doc__ or "").split("\n")[0])
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.texture", __doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--qualities", default="10,20,30", help="comma-separated (default: %(default)s)")
-    parser.add_argument("--temperatures", default="0,0.5,1", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--qualities", type=numbers, default="10,20,30", help="comma-separated (default: %(default)s)")
+    parser.add_argument(
+        "--temperatures", type=numbers, default="0,0.5,1", help="comma-separated (default: %(default)s)"
+    )
     a = parser.parse_args(argv)
-    temperatures = [float(t) for t in a.temperatures.split(",")]
+    temperatures = a.temperatures
     print(f"{'':13}{'energy at 1/2':>16}{'energy at 1/4':>16}")
     print(f"{'quality':>7}{'T':>6}{'sum':>8}{'median':>8}{'sum':>8}{'median':>8}{'PSNR':>9}{'SSIMULACRA2':>13}")
-    for quality in (float(q) for q in a.qualities.split(",")):
+    for quality in a.qualities:
         for temperature, row in zip(temperatures, measure(a.folder, quality, temperatures)):
             ratios = "".join(f"{v:8.2f}" for v in row[:4])
             print(f"{quality:7g}{temperature:6g}{ratios}{row[4]:9.2f}{row[5]:13.2f}")

@@ -9,7 +9,6 @@ parts are not comparable.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.figures.plot import dress, figure_for, style
+from bench.inside.program import parser as program
 from bench.metrics.bdrate import bd_rate
 
 SMOOTH = 10  #: reports
@@ -73,9 +73,8 @@ def draw(runs: list[Run], labels: list[str], out: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.inside.training_curve", description=(__doc__ or "").split("\n")[0]
-    )
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.training_curve", __doc__)
     parser.add_argument("logs", type=Path, nargs="+", metavar="LOG", help="log.jsonl of a run")
     parser.add_argument("--labels", nargs="+", help="one for each log (default: its folder)")
     parser.add_argument("--out", type=Path, required=True, help="PNG or SVG")

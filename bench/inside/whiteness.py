@@ -1,4 +1,4 @@
-"""Is what is lost really Gaussian, given what is kept?
+"""Whether what is lost is Gaussian, given what is kept.
 
     python -m bench.inside.whiteness PHOTOS --out docs/img/lost.png
 
@@ -10,7 +10,6 @@ beside the normal density. `--plain` leaves the picture's own noise out of accou
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,8 @@ import numpy as np
 import torch
 
 import codec
+from bench.inside.program import numbers
+from bench.inside.program import parser as program
 from bench.runs.images import list_images, read_image
 from codec.coding.tiles import Reader
 from entropy.config import BANDS, chroma, luma
@@ -126,14 +127,15 @@ def plot(rows: list[Group], out: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.inside.whiteness", description=__doc__.split("\n")[0])
+    """Run the program on its arguments (default: the command line's)."""
+    parser = program("bench.inside.whiteness", __doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--qualities", default="10,40,70", help="comma-separated (default: %(default)s)")
+    parser.add_argument("--qualities", type=numbers, default="10,40,70", help="comma-separated (default: %(default)s)")
     parser.add_argument("--plain", action="store_true", help="without the noise that a file keeps of its picture")
     parser.add_argument("--out", type=Path, help="figure to write (.svg, .png)")
     parser.add_argument("--json", type=Path, help="figures to write")
     a = parser.parse_args(argv)
-    rows = measure(a.folder, [float(q) for q in a.qualities.split(",")], a.plain)
+    rows = measure(a.folder, a.qualities, a.plain)
     print(f"{'quality':>7}  {'group':18} {'mean':>7} {'deviation':>9} {'correlation':>11}")
     for row in rows:
         print(f"{row.quality:7g}  {row.group:18} {row.mean:+7.3f} {row.deviation:9.3f} {row.correlation:11.3f}")

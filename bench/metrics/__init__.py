@@ -1,0 +1,1 @@
+"""Distortion, curves, and how curves are compared."""

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.metrics.measures import MEASURES, Measure
 
 __all__ = [
     "KODAK",
     "Curve",
+    "default_anchor",
     "find_curve",
     "load_document",
     "load_json",
@@ -28,15 +30,20 @@ KODAK = tuple(f"kodim{number:02}" for number in range(1, 25))
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of a codec: bits per pixel and PSNR over RGB, lowest rate first."""
+    """Points of a codec: bits per pixel and values of a measure (PSNR over RGB if published), lowest rate first."""
 
     key: str
     label: str
     bpp: tuple[float, ...]
-    psnr: tuple[float, ...]
+    quality: tuple[float, ...]
     published: bool
     source: str
     images: tuple[str, ...] = ()
+
+    @property
+    def whose(self) -> str:
+        """Whether it is "published" or "measured"."""
+        return "published" if self.published else "measured"
 
 
 def load_published() -> dict[str, Curve]:
@@ -88,22 +95,21 @@ def load_document(path: Path) -> list[dict[str, Any]]:
     return stored
 
 
-def load_measured(paths: Iterable[Path]) -> list[Curve]:
-    """Return the curves of result files; curves of one name are told apart by their file."""
+def load_measured(paths: Iterable[Path], measure: Measure = MEASURES["psnr"]) -> list[Curve]:
+    """Return the curves of result files by a measure; curves of one name are told apart by their file."""
     found: list[tuple[Path, Curve]] = []
     for path in paths:
         for stored in load_document(path):
             results = stored["results"]
-            # CompressAI's files of classical codecs, from before it told RGB apart, say "psnr"
-            psnr = results.get("psnr-rgb", results.get("psnr"))
-            if "bpp" not in results or psnr is None:
-                raise BenchError(f"{path}: {stored['name']} has no bpp and psnr-rgb")
+            values = measure.values(results)
+            if "bpp" not in results or values is None:
+                raise BenchError(f"{path}: {stored['name']} has no bpp and {measure.results[0]}")
             name = str(stored["name"])
             curve = _curve(
                 name,
                 name,
                 results["bpp"],
-                psnr,
+                values,
                 published=False,
                 source=str(path),
                 images=tuple(stored.get("images", ())),
@@ -119,44 +125,48 @@ def load_measured(paths: Iterable[Path]) -> list[Curve]:
 
 
 def find_curve(key: str, published: Mapping[str, Curve], measured: Sequence[Curve]) -> Curve:
-    """Return the curve of a key; `published:KEY` and `measured:NAME` say which is meant."""
+    """Return the curve of a key: the measured one where a name is both; `published:KEY`, `measured:NAME` say which."""
     where, colon, rest = key.partition(":")
     explicit = bool(colon) and where in ("published", "measured")
     name = rest if explicit else key
-    hits: list[Curve] = []
+    hits = [curve for curve in measured if curve.key == name and not (explicit and where == "published")]
     if name in published and not (explicit and where == "measured"):
         hits.append(published[name])
-    if not (explicit and where == "published"):
-        hits += [curve for curve in measured if curve.key == name]
     if not hits:
         names = ", ".join([curve.key for curve in measured] + sorted(published))
         raise BenchError(f"no curve is called {key!r}; there are {names}")
-    if len(hits) > 1:
-        raise BenchError(f"{name!r} is both published and measured: write published:{name} or measured:{name}")
     return hits[0]
+
+
+def default_anchor(measured: Sequence[Curve], measure: Measure) -> str:
+    """Return the key of the curve to compare with unless another is asked for.
+
+    It is the published one of BPG 4:4:4 where PSNR is compared and the images may be Kodak's; else one of the measured:
+    AVIF, JPEG, or the first.
+    """
+    kodak = {name.lower() for name in KODAK}
+    strange = any(curve.images and {Path(name).stem.lower() for name in curve.images} != kodak for curve in measured)
+    if measure.name == "psnr" and not strange or not measured:
+        return "published:bpg444"
+    keys = [curve.key for curve in measured]
+    return "measured:" + next((key for key in ("avif-iq", "avif", "jpeg") if key in keys), keys[0])
 
 
 def _curve(
     key: str,
     label: str,
     bpp: Sequence[float],
-    psnr: Sequence[float],
+    quality: Sequence[float],
     *,
     published: bool,
     source: str,
     images: tuple[str, ...] = (),
 ) -> Curve:
-    if len(bpp) != len(psnr):
-        raise BenchError(f"{source}: {key} has {len(bpp)} rates and {len(psnr)} PSNRs")
-    points = sorted(zip(map(float, bpp), map(float, psnr), strict=True))
+    if len(bpp) != len(quality):
+        raise BenchError(f"{source}: {key} has {len(bpp)} rates and {len(quality)} qualities")
+    points = sorted(zip(map(float, bpp), map(float, quality), strict=True))
     return Curve(
-        key,
-        label,
-        tuple(rate for rate, _ in points),
-        tuple(quality for _, quality in points),
-        published,
-        source,
-        images,
+        key, label, tuple(rate for rate, _ in points), tuple(value for _, value in points), published, source, images
     )
 
 

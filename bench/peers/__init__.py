@@ -1,0 +1,1 @@
+"""The codecs that are measured, behind one protocol."""

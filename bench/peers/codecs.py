@@ -12,12 +12,11 @@ import numpy as np
 
 from bench.errors import BenchError, CodecMissing
 from bench.metrics.distortion import Image8
-from bench.peers import pillow_codecs
-from bench.peers.bpg import BpgCodec
+from bench.peers import pillow_codecs, programs
 from bench.peers.compressai_models import MODELS, CompressAiCodec
 from bench.peers.pillow_codecs import PillowCodec, coded_picture_bytes, distribution_version
 
-__all__ = ["CODECS", "DEFAULT", "Codec", "PillowCodec", "coded_picture_bytes", "open_codec", "open_codecs"]
+__all__ = ["CODECS", "DEFAULT", "Codec", "PillowCodec", "coded_picture_bytes", "open_codec", "open_codecs", "opener"]
 
 
 class Codec(Protocol):
@@ -60,17 +59,21 @@ class IrcCodec:
     settings: tuple[float, ...] = (0, 15, 30, 45, 60, 75, 90, 100)
     options: Mapping[str, Any] = {}
 
-    def __init__(self) -> None:
+    def __init__(self, weights: str | None = None) -> None:
+        """weights: the id of those that encode; None: the default."""
+        if weights:
+            self.name = f"irc:{weights}"
+            self.options = {"weights": weights}
         try:
             import codec
 
             self._module: Any = codec
             # a first file shows that the weights are there, and loads them before anything is
             # timed; it also says which they are, so that curves of two trainings never mix
-            weights = codec.info(self.encode(np.full((64, 64, 3), 128, np.uint8), 50))["weights"]
+            made_with = codec.info(self.encode(np.full((64, 64, 3), 128, np.uint8), 50))["weights"]
         except Exception as error:
             raise CodecMissing(self.name, f"{type(error).__name__}: {error}") from error
-        self.version = f"irc {distribution_version('irc-codec')}, weights {weights}"
+        self.version = f"irc {distribution_version('irc-codec')}, weights {made_with}"
 
     def encode(self, image: Image8, setting: float) -> bytes:
         """Return the file of an image at a quality."""
@@ -115,23 +118,33 @@ CODECS: Mapping[str, Callable[[], Codec]] = {
     "jpeg2000": pillow_codecs.jpeg2000,
     "webp": pillow_codecs.webp,
     "avif": pillow_codecs.avif,
+    "avif-iq": partial(pillow_codecs.avif, "avif-iq", tune="iq"),
+    "avif-s0": partial(pillow_codecs.avif, "avif-s0", tune="iq", speed=0),
     "jxl": pillow_codecs.jxl,
     "hevc": pillow_codecs.hevc,
-    "bpg": BpgCodec,
+    "bpg": programs.bpg,
     **{name: partial(CompressAiCodec, name) for name in MODELS},
     **{f"{name}-untrained": partial(CompressAiCodec, name, trained=False) for name in MODELS},
 }
 """How each codec is made, by its name; every value can be pickled."""
 
-DEFAULT = tuple(name for name in CODECS if not name.startswith("irc-") and not name.endswith("-untrained"))
+DEFAULT = tuple(name for name in CODECS if not name.startswith(("irc-", "avif-")) and not name.endswith("-untrained"))
 """The codecs of a rate-distortion run unless others are asked for."""
+
+
+def opener(name: str) -> Callable[[], Codec]:
+    """Return how a codec is made: one of `CODECS`, or irc:ID, which is irc with the weights of that id."""
+    kind, _, weights = name.partition(":")
+    if kind == "irc" and weights:
+        return partial(IrcCodec, weights)
+    if name not in CODECS:
+        raise BenchError(f"no codec is called {name!r}; there are {', '.join(CODECS)}, and irc:ID")
+    return CODECS[name]
 
 
 def open_codec(name: str) -> Codec:
     """Return a codec by name; `CodecMissing` says why this installation has it not."""
-    if name not in CODECS:
-        raise BenchError(f"no codec is called {name!r}; there are {', '.join(CODECS)}")
-    return CODECS[name]()
+    return opener(name)()
 
 
 def open_codecs(names: Iterable[str]) -> tuple[list[Codec], dict[str, str]]:

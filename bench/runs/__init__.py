@@ -1,0 +1,1 @@
+"""Measurements over a folder of images, into files that can be resumed."""

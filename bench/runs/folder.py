@@ -1,6 +1,7 @@
 """A run over a folder of images: what could be read, what failed, how far it is."""
 
-from collections.abc import Callable, Iterator, Sequence
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,38 @@ from tqdm import tqdm
 
 from bench.metrics.distortion import Image8
 from bench.peers.codecs import Codec
-from bench.runs.images import read_image
+from bench.runs.images import machine, read_image
 from bench.runs.pool import Failure, Task, describe_error, run_tasks
 
-__all__ = ["Outcome", "Report", "readable", "results"]
+__all__ = ["Outcome", "Report", "Run", "readable", "results"]
 
 Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every measurement over a folder is told.
+
+    `missing` names codecs that could not be had, with the reason, and `command` the command line, both for the record;
+    `jobs` is the number of processes; `report` gets each line that a user should read.
+    """
+
+    folder: Path
+    out: Path
+    codecs: Sequence[Codec]
+    missing: Mapping[str, str] = field(default_factory=dict)
+    jobs: int = 1
+    command: str = ""
+    report: Report = print
+
+    def record(self) -> dict[str, Any]:
+        """Return what a result file says of the run: command, date, processes, machine."""
+        return {
+            "command": self.command,
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "jobs": self.jobs,
+            "machine": machine(),
+        }
 
 
 @dataclass

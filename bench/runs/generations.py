@@ -1,6 +1,5 @@
 """Generation loss: an image encoded, decoded to 8 bit and encoded again, many times."""
 
-import datetime
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,8 +13,8 @@ from bench.errors import BenchError
 from bench.metrics.curves import load_json
 from bench.metrics.distortion import Image8, psnr
 from bench.peers.codecs import Codec
-from bench.runs.folder import Outcome, Report, readable, results
-from bench.runs.images import fingerprint, list_images, machine, middle, write_json
+from bench.runs.folder import Outcome, Run, readable, results
+from bench.runs.images import fingerprint, list_images, middle, write_json
 from bench.runs.pool import Failure, Task
 
 __all__ = ["Generation", "Schedule", "load_generations", "measure_generations", "run_generations", "schedules"]
@@ -100,25 +99,16 @@ def load_generations(path: Path) -> dict[str, Any]:
 
 
 def measure_generations(
-    folder: Path,
-    codecs: Sequence[Codec],
-    plan: Mapping[str, Sequence[Schedule]],
-    count: int,
-    out: Path,
-    *,
-    missing: Mapping[str, str] | None = None,
-    crop: tuple[int, int] | None = None,
-    jobs: int = 1,
-    command: str = "",
-    report: Report = print,
+    run: Run, plan: Mapping[str, Sequence[Schedule]], count: int, crop: tuple[int, int] | None = None
 ) -> tuple[dict[str, Any], Outcome]:
-    """Run every schedule of every codec on every image of a folder, in `jobs` processes; write all of it to `out`.
+    """Run every schedule of every codec on every image of a folder; write all of it to the run's file.
 
     `plan` has the schedules of each codec by its name. The file is written after each image of a
     schedule, and what it has already is kept if codec, schedule, number and pixels are the same. Of images larger
     than `crop` (width, height) only the middle is taken.
     Returns what was written, and what did not work.
     """
+    folder, out, codecs, report = run.folder, run.out, run.codecs, run.report
     paths = list_images(folder)
     before: dict[str, Any] = load_generations(out) if out.exists() else {"series": [], "generations": count}
     if before["generations"] != count:
@@ -141,11 +131,8 @@ def measure_generations(
         "folder": folder.resolve().name,
         "generations": count,
         "crop": list(crop) if crop else None,
-        "command": command,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "jobs": jobs,
-        "machine": machine(),
-        "missing": dict(missing or {}),
+        **run.record(),
+        "missing": dict(run.missing),
         "unreadable": outcome.unreadable,
         "failures": outcome.failures,
         "series": others + series,
@@ -171,7 +158,7 @@ def measure_generations(
 
     save()
     try:
-        for task, rows in results(tasks(), len(paths) * len(series), codecs, jobs, outcome, report):
+        for task, rows in results(tasks(), len(paths) * len(series), codecs, run.jobs, outcome, report):
             index, name, pixels = task.key
             if isinstance(rows, Failure):
                 continue

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import platform
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,9 @@ from PIL import Image
 
 from bench.errors import BenchError
 from bench.metrics.distortion import Image8
+from codec import atomic
 
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "fingerprint",
-    "list_images",
-    "machine",
-    "middle",
-    "read_image",
-    "write_json",
-    "write_text",
-]
+__all__ = ["IMAGE_SUFFIXES", "fingerprint", "list_images", "machine", "middle", "mosaic", "read_image", "write_json"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -51,6 +43,27 @@ def middle(image: Image8, width: int, height: int) -> Image8:
     """Return the middle of an image, at most so large."""
     top, left = (max(0, (n - size) // 2) for n, size in zip(image.shape, (height, width)))
     return np.ascontiguousarray(image[top : top + height, left : left + width])
+
+
+def mosaic(photos: Sequence[Image8], height: int, width: int, shift: int = 0) -> Image8:
+    """Return a picture of whole photos side by side at their own scale, cropped at its edges.
+
+    A photo larger than the picture is cropped to its centre. `shift` moves the photos up and to the left by so many
+    pixels, so that they do not end where tiles of a codec end.
+    """
+    result = np.empty((height + shift, width + shift, 3), np.uint8)
+    number, top = 0, 0
+    while top < len(result):
+        left, row = 0, len(result)
+        while left < result.shape[1]:
+            part = middle(photos[number % len(photos)], width, height)[: len(result) - top, : result.shape[1] - left]
+            number += 1
+            # a row of photos is as high as its lowest
+            row = min(row, len(part))
+            result[top : top + len(part), left : left + part.shape[1]] = part
+            left += part.shape[1]
+        top += row
+    return result[shift:, shift:]
 
 
 def fingerprint(image: Image8) -> str:
@@ -81,22 +94,4 @@ def machine() -> dict[str, Any]:
 
 def write_json(path: Path, document: Any) -> None:
     """Write a JSON file so that a reader, or a crash, finds the old one or the new one."""
-    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file so that a reader, or a crash, finds the old one or the new one."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes the file private; results are as readable as any new file
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    atomic.write(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())

@@ -9,11 +9,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
-from bench.peers.codecs import CODECS, Codec
+from bench.peers.codecs import CODECS, Codec, opener
 
 __all__ = ["Failure", "Task", "cores", "describe_error", "run_tasks"]
 
@@ -58,7 +59,11 @@ def run_tasks(tasks: Iterable[Task], codecs: Sequence[Codec], jobs: int) -> Iter
         for task in tasks:
             yield task, _attempt(by_name[task.codec], task)
         return
-    openers = {codec.name: CODECS[codec.name] for codec in codecs}
+    # one that has no name there (an external one) goes to the processes as it is
+    openers = {
+        codec.name: opener(codec.name) if codec.name.partition(":")[0] in CODECS else partial(_itself, codec)
+        for codec in codecs
+    }
     remaining = iter(tasks)
     suspects: list[Task] = []
     while True:
@@ -71,6 +76,10 @@ def run_tasks(tasks: Iterable[Task], codecs: Sequence[Codec], jobs: int) -> Iter
             task = suspects.pop()
             if (yield from _run_pool(iter([task]), openers, 1)):
                 yield task, Failure("the process of the codec died")
+
+
+def _itself(codec: Codec) -> Codec:
+    return codec
 
 
 def _run_pool(

@@ -1,6 +1,5 @@
 """Rate and distortion of codecs over a folder of images, into a file that can be resumed."""
 
-import datetime
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +11,8 @@ from bench.metrics import distortion
 from bench.metrics.curves import load_document
 from bench.metrics.distortion import Image8
 from bench.peers.codecs import Codec
-from bench.runs.folder import Outcome, Report, readable, results
-from bench.runs.images import fingerprint, list_images, machine, write_json
+from bench.runs.folder import Outcome, Run, readable, results
+from bench.runs.images import fingerprint, list_images, write_json
 from bench.runs.pool import Failure, Task
 
 __all__ = ["SAVE_SECONDS", "averages", "measure"]
@@ -29,35 +28,21 @@ _OPTIONAL = ("ms-ssim-rgb", "ssimulacra2")
 
 
 def measure(
-    folder: Path,
-    codecs: Sequence[Codec],
-    out: Path,
-    *,
-    settings: Mapping[str, Sequence[float]] | None = None,
-    missing: Mapping[str, str] | None = None,
-    with_ms_ssim: bool = True,
-    with_ssimulacra2: bool = True,
-    jobs: int = 1,
-    command: str = "",
-    report: Report = print,
+    run: Run, settings: Mapping[str, Sequence[float]], *, with_ms_ssim: bool = True, with_ssimulacra2: bool = True
 ) -> Outcome:
-    """Measure codecs on every image of a folder, in `jobs` processes, and write their curves to `out`.
+    """Measure the run's codecs on every image of its folder, and write their curves to its file.
 
-    Rows that `out` has already are kept, and it is written anew while it grows, so that what
+    Rows that the file has already are kept, and it is written anew while it grows, so that what
     an interrupted run measured is never lost. `settings` gives the settings of a codec by its
-    name (else the codec's own); `missing` names codecs that could not be had, for the record.
+    name (else the codec's own).
     An image that cannot be read, or a codec that fails on one, is reported and passed over.
     """
+    folder, out, codecs, report = run.folder, run.out, run.codecs, run.report
     paths = list_images(folder)
     names = {path.name for path in paths}
     stored = {curve["name"]: curve for curve in load_document(out)} if out.exists() else {}
-    this_run = {
-        "command": command,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "jobs": jobs,
-        "machine": machine(),
-    }
-    chosen = {codec.name: list(dict.fromkeys((settings or {}).get(codec.name, codec.settings))) for codec in codecs}
+    this_run = run.record()
+    chosen = {codec.name: list(dict.fromkeys(settings.get(codec.name, codec.settings))) for codec in codecs}
     for codec in codecs:
         stored[codec.name] = _open_curve(stored.get(codec.name), codec, folder, names, chosen[codec.name], out)
 
@@ -73,7 +58,7 @@ def measure(
             curve["unreadable"] = outcome.unreadable
         curves = list(stored.values())
         document: dict[str, Any] = curves[0] if len(curves) == 1 else {"curves": curves}
-        write_json(out, {**document, "missing": dict(missing or {})})
+        write_json(out, {**document, "missing": dict(run.missing)})
 
     def tasks() -> Iterator[Task]:
         for name, image in readable(paths, outcome, report):
@@ -94,7 +79,7 @@ def measure(
     total -= sum(row["setting"] in chosen[codec.name] for codec in codecs for row in stored[codec.name]["rows"])
     saved = time.monotonic()
     try:
-        for task, row in results(tasks(), total, codecs, jobs, outcome, report):
+        for task, row in results(tasks(), total, codecs, run.jobs, outcome, report):
             curve = stored[task.codec]
             name, pixels, setting = task.key
             if isinstance(row, Failure):

@@ -1,18 +1,13 @@
 """Codecs in processes that wait to be asked, so that several can be timed in turn."""
 
-import os
-import subprocess
-import sys
-import threading
 import time
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import bench
 from bench.metrics.distortion import Image8
-from bench.peers.codecs import CODECS
+from bench.peers.codecs import opener
+from bench.runs.child import meaning, run_python
 from bench.runs.limits import hold
 from bench.runs.pool import Failure, describe_error
 
@@ -28,7 +23,7 @@ class Worker:
     def __init__(self, codec: str, threads: int, memory: int, clock: str = "wall") -> None:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        arguments = (theirs, CODECS[codec], threads, memory, clock)
+        arguments = (theirs, opener(codec), threads, memory, clock)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
@@ -44,7 +39,7 @@ class Worker:
                 return self._connection.recv()
         except (EOFError, OSError):
             self._process.join()
-            return Failure(f"its process died ({_meaning(self._process.exitcode or 0)})")
+            return Failure(f"its process died ({meaning(self._process.exitcode or 0)})")
         self.close()
         return Failure(f"took longer than {timeout:g} s")
 
@@ -101,37 +96,9 @@ def run_process(arguments: list[str], timeout: float, clock: str = "wall") -> Fi
 
     It fails beyond `timeout` seconds of the wall's clock, whatever clock it is timed by.
     """
-    environment = dict(os.environ)
-    # the same packages, wherever this process found them
-    root = str(Path(bench.__file__).parents[1])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.runs.once", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-    )  # fmt: skip
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        process.kill()
-
-    timer = threading.Timer(timeout, stop)
-    timer.start()
-    try:
-        assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-    finally:
-        timer.cancel()
-    seconds = time.perf_counter() - start if clock == "wall" else usage.ru_utime + usage.ru_stime
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    if late.is_set():
+    ended = run_python(["-m", "bench.runs.once", *arguments], timeout=timeout)
+    if ended.late:
         return Failure(f"took longer than {timeout:g} s")
-    last = said.strip().splitlines()[-1] if said.strip() else _meaning(process.returncode)
-    return Failure(last) if process.returncode else Finished(seconds, int(last))
-
-
-def _meaning(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit status {code}"
+    if ended.status:
+        return Failure(ended.last)
+    return Finished(ended.wall if clock == "wall" else ended.processor, int(ended.last))

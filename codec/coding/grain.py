@@ -76,7 +76,8 @@ def _floor(codes: NDArray[np.integer]) -> NDArray[np.float64]:
 
 class Sums:
     """Of a picture, part by part: for each channel and bin of the head's deviation, how many coefficients there are,
-    the sum of their errors and of the squares of these."""
+    the sum of their errors and of the squares of these.
+    """
 
     def __init__(self) -> None:
         self.sums = np.zeros((CHANNELS, 3, BINS))

@@ -42,7 +42,8 @@ def relaxed(v: Tensor, temperature: float, random: torch.Generator) -> Tensor:
 
 def parts(length: int, most: int = BLOCK) -> list[int]:
     """Cuts of a length (a multiple of 32) into as few and as equal parts as possible, each of at most `most`; what is
-    coded first of each 2x2 cell of the side latent stays so."""
+    coded first of each 2x2 cell of the side latent stays so.
+    """
     cells, count = -(-length // (2 * MULTIPLE)), -(-length // most)
     return [min(2 * MULTIPLE * (cells * i // count), length) for i in range(count + 1)]
 

@@ -34,7 +34,8 @@ ENCODING, DECODING = 0.85, 0.5
 
 class Part(NamedTuple):
     """What a file keeps of an encoded tile. Its latent is not kept: those of a large picture take more memory than its
-    pixels."""
+    pixels.
+    """
 
     stream: bytes
     checksum: int

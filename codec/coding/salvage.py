@@ -21,7 +21,8 @@ LOW = 3  #: channels of the low band, the first of the coarsest level
 
 class Salvager(Reader):
     """A reader that fills the tiles that are lost or do not decode; `lost` holds their numbers, `dropped` the types of
-    lost chunks."""
+    lost chunks.
+    """
 
     def __init__(self, session: Session, found: Found):
         super().__init__(session, found.file)

@@ -20,12 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from codec.container.signature import MAGIC as MAGIC  # both are known by this module's name, too
+from codec.container.signature import VERSION as VERSION
+from codec.container.signature import check_signature, check_version
 from codec.errors import DamagedError, InputError
 
-# The high byte does not survive a 7-bit channel, CR LF and the lone LF do not survive a
-# conversion of line ends, and 0x1A stops a listing on systems that take it for end of file.
-MAGIC = b"\x9cIRC\r\n\x1a\n"
-VERSION = 1
 DEFAULT_MAX_PIXELS = 100_000_000
 CHUNK_OVERHEAD = 12  # type, length and CRC
 QUALITY_UNIT = 256  # a file counts its quality in 1/256
@@ -53,17 +52,21 @@ ANCILLARY_CHUNKS = {
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """Declaration of one header field: its width, range, meaning and how it is shown."""
+    """Declaration of one header field.
+
+    code: type of `struct`; low, high: the range, None for bytes; label: what `irc info` calls it; scale: units to 1 of
+    what it shows; names: what it shows instead of a number; as_hex: whether it shows the number in hexadecimal.
+    """
 
     name: str
     code: str
     low: int | None
     high: int | None
     meaning: str
-    label: str
-    scale: int
-    names: tuple[str, ...]
-    as_hex: bool
+    label: str = ""
+    scale: int = 1
+    names: tuple[str, ...] = ()
+    as_hex: bool = False
 
     @property
     def size(self) -> int:
@@ -98,20 +101,10 @@ class FieldSpec:
         return value if self.scale == 1 else value / self.scale
 
 
-def _field(
-    code: str,
-    low: int | None,
-    high: int | None,
-    meaning: str,
-    *,
-    default: int | bytes,
-    label: str = "",
-    scale: int = 1,
-    names: tuple[str, ...] = (),
-    as_hex: bool = False,
-) -> Any:  # what a type checker expects of a field with a default
-    spec = (code, low, high, meaning, label, scale, names, as_hex)
-    return field(default=default, metadata={"spec": spec})
+def _field(code: str, span: tuple[int, int] | None, meaning: str, *, default: int | bytes, **shown: Any) -> Any:
+    """A field of the header with its declaration; `shown` is what `FieldSpec` has beyond these."""
+    low, high = span or (None, None)
+    return field(default=default, metadata={"spec": FieldSpec("", code, low, high, meaning, **shown)})
 
 
 def in_steps(quality: float) -> int:
@@ -127,34 +120,32 @@ class Header:
     Values out of range raise ValueError.
     """
 
-    width: int = _field("I", 1, 2**31 - 1, "width in pixels", default=1)
-    height: int = _field("I", 1, 2**31 - 1, "height in pixels", default=1)
+    width: int = _field("I", (1, 2**31 - 1), "width in pixels", default=1)
+    height: int = _field("I", (1, 2**31 - 1), "height in pixels", default=1)
     mode: int = _field(
         "B",
-        0,
-        3,
+        (0, 3),
         "kind of pixels: 0 grey, 1 RGB, 2 grey of 16 bits, 3 RGB of 16 bits",
         default=1,
         names=("grey", "RGB", "grey, 16 bits", "RGB, 16 bits"),
     )
     quality_code: int = _field(
         "H",
-        0,
-        QUALITY_STEPS,
+        (0, QUALITY_STEPS),
         "quality in units of 1/256",
         default=75 * QUALITY_UNIT,
         label="quality",
         scale=QUALITY_UNIT,
     )
     temperature_code: int = _field(
-        "B", 0, 128, "sampling temperature in units of 1/64", default=0, label="temperature", scale=64
+        "B", (0, 128), "sampling temperature in units of 1/64", default=0, label="temperature", scale=64
     )
-    seed: int = _field("H", 0, 65535, "seed of the sampling", default=0)
+    seed: int = _field("H", (0, 65535), "seed of the sampling", default=0)
     tile_size: int = _field(
-        "H", 0, 65535, "side of a tile in pixels, a multiple of 32; 0: the picture is one tile", default=0
+        "H", (0, 65535), "side of a tile in pixels, a multiple of 32; 0: the picture is one tile", default=0
     )
-    weights: bytes = _field("4s", None, None, "first 4 bytes of the SHA-256 of the weights", default=bytes(4))
-    checksum: int = _field("I", 0, 2**32 - 1, "checksum of the decoded latents", default=0, as_hex=True)
+    weights: bytes = _field("4s", None, "first 4 bytes of the SHA-256 of the weights", default=bytes(4))
+    checksum: int = _field("I", (0, 2**32 - 1), "checksum of the decoded latents", default=0, as_hex=True)
 
     def __post_init__(self) -> None:
         for spec in FIELDS:
@@ -163,25 +154,13 @@ class Header:
                 raise ValueError(problem)
 
     @classmethod
-    def of(
-        cls,
-        width: int,
-        height: int,
-        quality: float,
-        *,
-        mode: int = 1,
-        temperature: float = 0.0,
-        seed: int = 0,
-        tile_size: int = 0,
-        weights: bytes = bytes(4),
-        checksum: int = 0,
-    ) -> Header:
-        """Make a header from real values; quality and temperature are rounded to the grid.
+    def of(cls, width: int, height: int, quality: float, *, temperature: float = 0.0, **exact: Any) -> Header:
+        """Make a header; quality and temperature are rounded to the grid, the other fields are given as they are.
 
-        >>> Header.of(768, 512, 33.3).quality
+        >>> Header.of(768, 512, 33.3, seed=4).quality
         33.30078125
         """
-        return cls(width, height, mode, in_steps(quality), round(temperature * 64), seed, tile_size, weights, checksum)
+        return cls(width, height, quality_code=in_steps(quality), temperature_code=round(temperature * 64), **exact)
 
     @property
     def quality(self) -> float:
@@ -207,11 +186,10 @@ class Header:
 
 
 FIELDS = tuple(
-    FieldSpec(f.name, code, low, high, meaning, label or f.name, scale, names, as_hex)
+    dataclasses.replace(spec, name=f.name, label=spec.label or f.name)
     for f in fields(Header)
-    for code, low, high, meaning, label, scale, names, as_hex in [f.metadata["spec"]]
+    for spec in [f.metadata["spec"]]
 )
-_EXPLAINED = ("tile_size", "weights", "checksum")
 _ENTRY = struct.Struct(">II")  # length and checksum of a tile
 _HEAD = struct.Struct(">" + "".join(spec.code for spec in FIELDS))
 HEAD_END = len(MAGIC) + 1 + CHUNK_OVERHEAD + _HEAD.size
@@ -314,56 +292,10 @@ def write(
     return b"".join(parts)
 
 
-def _text_mode_signatures() -> tuple[bytes, ...]:
-    """Return what a text-mode transfer turns the signature into."""
-    tail = MAGIC[1:]
-    tails = {
-        tail,
-        tail.replace(b"\r\n", b"\n"),
-        tail.replace(b"\n", b"\r\n"),
-        tail.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
-        tail.replace(b"\r\n", b"\r").replace(b"\n", b"\r"),
-        tail.replace(b"\r", b"\n"),
-    }
-    # The high byte kept, stripped to 7 bits, and recoded as UTF-8 from Latin-1,
-    # from Windows-1252 and by way of the replacement character.
-    heads = {MAGIC[:1], bytes([MAGIC[0] & 0x7F]), b"\xc2\x9c", b"\xc5\x93", b"\xef\xbf\xbd"}
-    return tuple(head + tail for head in heads for tail in tails if head + tail != MAGIC)
-
-
-def _check_signature(data: bytes) -> None:
-    start = bytes(data[: len(MAGIC)])
-    if start == MAGIC:
-        return
-    if not start:
-        raise InputError("the file is empty")
-    if bytes(data[:16]).startswith(_text_mode_signatures()):
-        raise DamagedError(
-            "signature at offset 0: the file was damaged by a transfer in text mode; transfer it again in binary mode"
-        )
-    if MAGIC.startswith(start):
-        raise DamagedError("signature at offset 0: the file is truncated")
-    if start.startswith(MAGIC[:4]):
-        raise DamagedError("signature at offset 0: bytes are changed")
-    raise InputError("not an .irc file")
-
-
-def _check_version(data: bytes) -> None:
-    if len(data) <= len(MAGIC):
-        raise DamagedError(f"version at offset {len(MAGIC)}: the file is truncated")
-    version = data[len(MAGIC)]
-    if version > VERSION:
-        raise InputError(
-            f"the file has format version {version}, this irc reads up to {VERSION}: a newer irc is needed"
-        )
-    if version < 1:
-        raise DamagedError(f"version at offset {len(MAGIC)}: {version} is no format version")
-
-
 def _iterate(data: bytes) -> Iterator[tuple[Chunk, bytes]]:
     """Yield chunks with their payloads, each with its CRC checked."""
-    _check_signature(data)
-    _check_version(data)
+    check_signature(data)
+    check_version(data)
     offset = len(MAGIC) + 1
     while offset < len(data):
         if len(data) - offset < 8:
@@ -527,25 +459,6 @@ def describe(file: File) -> dict[str, object]:
         report["draw_version"] = file.draw
     report["chunks"] = [dataclasses.asdict(chunk) for chunk in file.chunks]
     return report
-
-
-def render(file: File) -> str:
-    """Return the report of ``irc info`` as text, one ``name  value`` a line."""
-    # Only where the value alone does not say what it is.
-    meanings = {spec.label: spec.meaning for spec in FIELDS if spec.name in _EXPLAINED}
-    lines = []
-    for name, value in describe(file).items():
-        if name == "chunks":
-            continue
-        if name == "bpp":
-            value = f"{value:.4f}"
-        elif name == "tiles":
-            value = "{} x {}".format(*file.header.grid)
-        note = f"  ({meanings[name]})" if name in meanings else ""
-        lines.append(f"{name:<12} {value}{note}")
-    for chunk in file.chunks:
-        lines.append(f"{'chunk':<12} {chunk.type}  offset {chunk.offset}  {chunk.size} bytes")
-    return "\n".join(lines)
 
 
 def markdown_table() -> str:

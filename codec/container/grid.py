@@ -40,10 +40,12 @@ class Box(NamedTuple):
 
     @property
     def height(self) -> int:
+        """Rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
+        """Columns."""
         return self.right - self.left
 
     def meet(self, other: Box) -> Box | None:

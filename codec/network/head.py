@@ -85,7 +85,8 @@ class Head(nn.Module):
         self, ks: list[Tensor], relative: list[Tensor], at: Callable[[Tensor], Tensor], scales: bool = True
     ) -> list[Lost]:
         """ks: rounded coefficients in steps, N,C,H,W, of the first 1 to 4 levels; relative: the same in channel
-        deviations; at: interpolates tables (knots,C) to N,C. Without `scales` (nothing is drawn) log_scale is empty."""
+        deviations; at: interpolates tables (knots,C) to N,C. Without `scales` (nothing is drawn) log_scale is empty.
+        """
         out: list[Lost] = []
         x = ks[0]
         level_scale = by_level(at(self.log_scale))

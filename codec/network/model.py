@@ -25,7 +25,8 @@ CAUTION = (0.2, 0.6), (2.5, 1.6)
 
 class Scaled(NamedTuple):
     """What the analysis transform makes of a picture, in steps of one quality; lists hold the four levels, coarse to
-    fine."""
+    fine.
+    """
 
     k: list[Tensor]  #: N,C,H,W: coefficients in steps, not rounded
     coded: list[Tensor]  #: N,C,1,1: 1 where the band is coded, 0 where it is dropped
@@ -111,7 +112,8 @@ class Codec(nn.Module):
 
     def scaled(self, bands: list[Tensor], quality: Tensor, coded: Tensor | None = None) -> Scaled:
         """Bands N,C,h,w, coarse to fine, in steps of a quality N in 0..1; coded: N,39, 1 or 0: which band channels are
-        (None: as training decides it)."""
+        (None: as training decides it).
+        """
         at = self.interpolator(quality)
         if coded is None:
             coded = (at(self.log_gain_start) + torch.log(self.deviation) > math.log(self.config.drop)).float()
@@ -132,7 +134,8 @@ class Codec(nn.Module):
         grain: list[tuple[Tensor, ...]] | None = None,
     ) -> list[Tensor]:
         """Bands from rounded k and z (None: the most likely). A coded coefficient stays in its bin: encoding what was
-        drawn gives k again. grain: of the picture itself (codec/coding/grain.py), at the temperature of z."""
+        drawn gives k again. grain: of the picture itself (codec/coding/grain.py), at the temperature of z.
+        """
         bands = []
         for i, (a, o) in enumerate(zip(k, lost)):
             offset, dropped = o.offset, o.mean
@@ -146,7 +149,8 @@ class Codec(nn.Module):
     @staticmethod
     def bin_deviation(lost: Lost, scaled: Scaled, level: int) -> Tensor:
         """Of coded coefficients around k + offset, in steps. exp(log_scale) counts in units that are deviations where
-        steps are coarse, and steps where they are fine."""
+        steps are coarse, and steps where they are fine.
+        """
         deviations = scaled.deviation[level] * scaled.gain[level]
         return torch.exp(lost.log_scale) * deviations / (1 + deviations)
 
@@ -160,7 +164,8 @@ class Codec(nn.Module):
 
     def errors(self, k: list[Tensor], scaled: Scaled, lost: list[Lost]) -> list[tuple[Tensor, Tensor]]:
         """Of each level how far every coefficient is from the most likely one, and the head's deviation of it: of coded
-        ones in steps, of dropped ones in channel deviations. The quotient is z, the Gaussian latent."""
+        ones in steps, of dropped ones in channel deviations. The quotient is z, the Gaussian latent.
+        """
         return [
             (
                 torch.where(c > 0, y - a - o.offset, y / g / d - o.mean),
@@ -185,7 +190,8 @@ class Codec(nn.Module):
 
     def worth(self, scaled: Scaled, quality: Tensor) -> list[Tensor]:
         """Bits that a squared error of one step is worth in rounding, N,C,1,1 a level: lambda / 3 of its squared
-        pixels, counted with caution."""
+        pixels, counted with caution.
+        """
         (low, high), (first, last) = CAUTION
         caution = first + (last - first) * ((quality - low) / (high - low)).clamp(0, 1)
         per_pixel = (caution * self.lambda_at(quality))[:, None, None, None] / 3
@@ -204,7 +210,8 @@ class Codec(nn.Module):
         """One pass with estimated bits; `hard`: true rounding in the rate too; `pixels`: distortion of the picture
         (otherwise of the bands: the wavelet is near orthonormal, and nothing has to be inverted). Without `rate` or
         `distortion` that part is 0, and its networks do not run. caution: if not 0, coefficients are rounded by cost,
-        an error counting so many times what it counts in the encoder."""
+        an error counting so many times what it counts in the encoder.
+        """
         scaled = self.analyse(x, quality)
         soft = [a * c for a, c in zip(scaled.k, scaled.coded)]
         nearest = [a + (a.round() - a).detach() for a in soft]
@@ -241,7 +248,8 @@ class Codec(nn.Module):
         self, soft: list[Tensor], nearest: list[Tensor], k: list[Tensor], scaled: Scaled, quality: Tensor, hard: bool
     ) -> Tensor:
         """Estimated bits an image: of k itself (`hard`), or of `soft` under uniform noise. The side latent is made
-        from the nearest integers, before anything is known of costs."""
+        from the nearest integers, before anything is known of costs.
+        """
         side = self.side_latent(nearest, quality)
         rounded = side + (side.round() - side).detach()
         noisy = k if hard else [a + torch.rand_like(a) - 0.5 for a in soft]

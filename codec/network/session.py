@@ -82,14 +82,16 @@ class Session:
 
     def scaled(self, bands: list[torch.Tensor], quality: int) -> tuple[model.Scaled, torch.Tensor]:
         """Bands in steps of a quality, and that quality as the networks take it (1 float32 in 0..1). Which bands are
-        coded is the integer model's word."""
+        coded is the integer model's word.
+        """
         q = torch.tensor([quality / QUALITY_STEPS], device=self.device)
         coded = torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)
         return self.model.scaled(bands, q, coded[None]), q
 
     def coefficients(self, scaled: model.Scaled, q: torch.Tensor) -> tuple[Latent, NDArray[np.float32]]:
         """What `scaled` gives -> side latent and coefficients that are not rounded (float32), and what
-        `IntegerPrior.encode` wants to know to round them."""
+        `IntegerPrior.encode` wants to know to round them.
+        """
         # what is not a number comes from crafted weights
         y = [(a * c).clamp(-CLIP, CLIP).nan_to_num() for a, c in zip(scaled.k, scaled.coded)]
         side = self.model.side_latent([a.round() for a in y], q).round().clamp(-CLIP, CLIP).nan_to_num()
@@ -108,7 +110,8 @@ class Session:
 
     def recognises(self, scaled: model.Scaled, q: torch.Tensor) -> bool:
         """Whether the coefficients at 1/16 lie where this head would put them: the picture was decoded from a file of
-        this quality (at temperature 0), and only its samples were rounded and clipped since."""
+        this quality (at temperature 0), and only its samples were rounded and clipped since.
+        """
         y, coded = scaled.k[0], scaled.coded[0] > 0
         k = y.round() * coded
         lost = self.model.lost([k], scaled, q, scales=False)[0]
@@ -119,7 +122,8 @@ class Session:
         self, bands: list[torch.Tensor], quality: int, refiner: Refiner | None = None, progress: Report | None = None
     ) -> tuple[bytes, Latent]:
         """Bands -> stream and the latent that it holds, each coefficient rounded by cost, after a search where there is
-        a refiner. progress: told what share of the work has been done since the last call."""
+        a refiner. progress: told what share of the work has been done since the last call.
+        """
         scaled, q = self.scaled(bands, quality)
         latent, weight = self.coefficients(scaled, q)
         if self.recognises(scaled, q):  # its latent is known: anything else would be a generation of loss
@@ -149,7 +153,8 @@ class Session:
         grain: list[tuple[torch.Tensor, ...]] | None = None,
     ) -> torch.Tensor:
         """Integers C,h,w of the levels that 1/scale needs, z (times the temperature; None: the most likely picture) and
-        the picture's grain at that temperature -> pixels 1,3,H,W in 0..255, not clipped."""
+        the picture's grain at that temperature -> pixels 1,3,H,W in 0..255, not clipped.
+        """
         values = self._on_device(k)
         scaled, q = self.scaled(values, quality)
         drawn = None if z is None else self._on_device(z)
@@ -160,5 +165,6 @@ class Session:
 @functools.lru_cache(maxsize=8)
 def open_session(weights: bytes | str | Path | None = None, device: str = "cpu") -> Session:
     """The weights of this name or path (None: the default of those installed) on a device, as `device_of` takes it.
-    The last eight are kept. WeightsError where they are missing or unusable, IrcError where the device is."""
+    The last eight are kept. WeightsError where they are missing or unusable, IrcError where the device is.
+    """
     return Session(load(weights), device_of(device))

@@ -1,14 +1,13 @@
-"""Weights files: one safetensors file with the float networks (float16), the integer model and its tables.
+"""Weights of the codec: the float networks (float16), the integer probability model and its tables.
 
-A file is named in each .irc by the first 4 bytes of its SHA-256. Installed weights lie in the package's folder
-`weights`; more folders can be named in the environment variable IRC_WEIGHTS.
+A .irc file names the weights that it was made with by the 4 bytes of their id (codec/network/identity.py); where files
+are looked for by id is explained in codec/network/registry.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 import re
@@ -17,34 +16,34 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from numpy.typing import NDArray
 
 from codec.errors import WeightsError
+from codec.network import identity, registry, weights_file
 from codec.network.model import Codec
+from codec.network.transform import Analysis
 from entropy.config import Config
 from entropy.integer import IntegerPrior
 
-FOLDER = Path(__file__).parent.parent / "weights"
-FORMAT = "3"  #: what `pack` writes
-EARLIER = "1", "2"  #: what can be read, too
-LARGEST_FILE = 1 << 28  #: bytes
-DEFAULT = "irc1.safetensors"
+FORMAT = "3"  #: of the codec's weights
 FLOAT_PARTS = ("f.", "head.", "side.")
 FLOAT_NAMES = ("side_log_gain", "log_gain", "log_gain_start", "deviation")
+SUFFIX = ".safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """What codes and decodes: the float networks (`model`), the exact probability model, the file's name."""
+    """What codes and decodes."""
 
-    model: Codec
-    prior: IntegerPrior
-    name: bytes
+    model: Codec  #: the float networks
+    prior: IntegerPrior  #: the exact probability model
+    name: bytes  #: 4 bytes: the id, as .irc files name it
 
 
-def folders() -> list[Path]:
-    return [FOLDER, *(Path(f) for f in os.environ.get("IRC_WEIGHTS", "").split(os.pathsep) if f)]
+def config_of(given: dict[str, Any]) -> Config:
+    """The configuration with these values, as JSON or a checkpoint has them; TypeError or ValueError without one."""
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Config(**values)
 
 
 def exact_prior(model: Codec) -> IntegerPrior:
@@ -58,103 +57,73 @@ def exact_prior(model: Codec) -> IntegerPrior:
 
 
 def pack(model: Codec, notes: dict[str, str]) -> bytes:
-    """The bytes of the weights file of a trained model; notes: licence, credits, how it was trained."""
-    prior = exact_prior(model)
-    arrays = {f"prior.{k}": v for k, v in prior.arrays().items()}
+    """The bytes of the weights file of a trained model; notes: licence, credits, how it was trained.
+
+    Couplings that are still the identity are left out.
+    """
+    idle = [name for name in ("quarter", "eighth") if _identity(model.f, name)]
+    config = config_of({**dataclasses.asdict(model.config), **{f"hidden_{name}": 0 for name in idle}})
+    left_out = tuple(f"f.{name}." for name in idle)
+    arrays = {f"prior.{k}": v for k, v in exact_prior(model).arrays().items()}
     for key, value in model.state_dict().items():
-        if key.startswith(FLOAT_PARTS):
-            arrays[key] = value.numpy().astype(np.float16 if value.ndim > 1 else np.float32)
+        if key.startswith(FLOAT_PARTS) and not key.startswith(left_out):
+            # the inverse is only as exact as vectors of scales and the rotation are: they stay whole
+            half = value.ndim > 1 and not key.endswith("rotation")
+            arrays[key] = value.numpy().astype(np.float16 if half else np.float32)
         elif key in FLOAT_NAMES:
             arrays[key] = value.numpy()
-    # scales and the rotation stay whole: the inverse is only as exact as they are
-    for key in arrays:
-        if key.endswith("rotation"):
-            arrays[key] = model.state_dict()[key].numpy()
-    metadata = {"format": FORMAT, "config": json.dumps(dataclasses.asdict(model.config)), **notes}
-    return _in_order(save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, metadata))
+    return weights_file.pack(arrays, {**notes, "format": FORMAT, "config": json.dumps(dataclasses.asdict(config))})
 
 
-def _in_order(data: bytes) -> bytes:
-    """The safetensors file with its header's keys sorted: the library writes metadata in an order of chance."""
-    size = int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # arrays stay aligned
-    return len(header).to_bytes(8, "little") + header + data[8 + size :]
-
-
-def _upgrade(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Arrays of format 1, of before the side latent had a context, by the names of now; completes the configuration."""
-    given["side_prior"] = 0
-    if "head_blocks" not in given:  # nor the head several blocks a level, or scales by quality
-        given["head_blocks"] = 1
-        arrays = {re.sub(r"^head\.block\.(\d)\.", r"head.block.\1.0.", key): array for key, array in arrays.items()}
-        arrays["head.log_scale"] = np.zeros_like(arrays["log_gain"])
-    names = (
-        ("bands.", "tables."),
-        (".from_luma.", ".from_first."),
-        (".out_luma.", ".out_first."),
-        (".out_chroma.", ".out_second."),
-    )
-    return {functools.reduce(lambda k, name: k.replace(*name), names, key): array for key, array in arrays.items()}
+def _identity(f: Analysis, stage: str) -> bool:
+    """Whether the couplings of a stage change nothing: their last layers are zero, or there are none."""
+    last = [p for name, p in getattr(f, stage).named_parameters() if ".last." in name]
+    return not any(bool(p.any()) for p in last)
 
 
 def read(path: Path) -> Weights:
-    """A weights file; WeightsError, with the reason, where it is not one."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise WeightsError(f"{path}: not usable weights (larger than {LARGEST_FILE} bytes)")
-        with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") not in (*EARLIER, FORMAT):
-                raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
-            given = json.loads(metadata["config"])
-            arrays = {key: file.get_tensor(key) for key in file.keys()}
-        if metadata["format"] == "1":
-            arrays = _upgrade(given, arrays)
-        config = Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    """A weights file of the codec; WeightsError, with the reason, where it is not one."""
+    with weights_file.usable(path):
+        data = identity.read_bytes(path)
+        metadata, arrays = weights_file.parse(data)
+        if metadata.get("format") != FORMAT:
+            raise WeightsError(f"{path}: weights of an unknown format ({metadata.get('format')})")
+        config = config_of(json.loads(metadata["config"]))
         for key, array in arrays.items():
-            if key.startswith("prior.") != (array.dtype.kind in "iu") or not np.isfinite(array).all():
-                raise ValueError(f"{key} is of the wrong type or not finite")
+            if key.startswith("prior.") != (array.dtype.kind in "iu"):
+                raise ValueError(f"{key} is of the wrong type")
             if key.endswith(("scale_in", "scale_out", "deviation")) and not (array > 0).all():
                 raise ValueError(f"{key} is not positive")
-        model = Codec(config, prior=False)  # the integer model stands for it
-        model.draws_kept = metadata["format"] not in EARLIER  # whose head was not taught the scale of what is kept
-        state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
-        missing, unexpected = model.load_state_dict(state, strict=False)
-        if missing or unexpected:
-            raise WeightsError(f"{path}: weights lack {missing[:3]} or have unknown {unexpected[:3]}")
-        prior = IntegerPrior.from_arrays(
-            config, {k.removeprefix("prior."): v for k, v in arrays.items() if k.startswith("prior.")}
-        )
-        name = hashlib.sha256(path.read_bytes()).digest()[:4]
-    except (OSError, SafetensorError, LookupError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error, WeightsError):
-            raise
-        raise WeightsError(f"{path}: not usable weights ({str(error).splitlines()[0]})") from error
-    model.f.couplings = any(
-        bool(p.any()) for s in (model.f.quarter, model.f.eighth) for n, p in s.named_parameters() if ".last." in n
-    )
-    return Weights(model.eval().requires_grad_(False).to(memory_format=torch.channels_last), prior, name)  # type: ignore[call-overload]
+        return Weights(_networks(config, arrays), _prior(config, arrays), bytes.fromhex(registry.identify(data)))
 
 
-def _name(path: Path) -> bytes | None:
-    """The name of a weights file; None where it cannot be read, which is no reason not to look further."""
-    try:
-        return hashlib.sha256(path.read_bytes()).digest()[:4]
-    except OSError:
-        return None
+def _networks(config: Config, arrays: dict[str, NDArray[Any]]) -> Codec:
+    model = Codec(config, prior=False)  # the integer model stands for it
+    state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if missing or unexpected:
+        raise ValueError(f"they lack {missing[:3]} or have unknown {unexpected[:3]}")
+    # torch declares this argument for tensors of four dimensions only
+    return model.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _prior(config: Config, arrays: dict[str, NDArray[Any]]) -> IntegerPrior:
+    own = {k.removeprefix("prior."): v for k, v in arrays.items() if k.startswith("prior.")}
+    return IntegerPrior.from_arrays(config, own)
 
 
 @functools.lru_cache(maxsize=4)
-def load(name: bytes | None = None) -> Weights:
-    """The weights of this name (None: the ones shipped); WeightsError says which are missing."""
-    if name is None:
-        return read(FOLDER / DEFAULT)
-    for folder in folders():
-        for path in sorted(folder.glob("*.safetensors")):
-            if _name(path) == name:
-                return read(path)
-    raise WeightsError(
-        f"the file was made with weights {name.hex()}, which are not installed "
-        f"(looked in {', '.join(str(f) for f in folders())})"
-    )
+def load(name: bytes | str | Path | None = None) -> Weights:
+    """Weights by id (4 bytes or 8 hex digits) or by file (a Path, or text that has a separator or ends in
+    .safetensors); None: the default of those installed. The last four are kept. WeightsError where they are missing or
+    unusable, or where a file's content is not what its id stands for.
+    """
+    if isinstance(name, Path) or isinstance(name, str) and (os.sep in name or name.endswith(SUFFIX)):
+        return read(Path(name))
+    id = registry.default() if name is None else name.hex() if isinstance(name, bytes) else name.lower()
+    if not re.fullmatch("[0-9a-f]{8}", id):
+        raise WeightsError(f"weights are named by 8 hex digits or by a {SUFFIX} file, not {name!r}")
+    found = read(path := registry.locate(id))
+    if found.name.hex() != id:
+        raise WeightsError(f"{path}: not the weights that its name says, but {found.name.hex()}")
+    return found

@@ -1,0 +1,1 @@
+"""Samples, and the files of other formats that they come from and go to."""

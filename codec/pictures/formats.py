@@ -22,7 +22,7 @@ from PIL import Image
 
 from codec.container.grid import Box
 from codec.errors import DamagedError, InputError
-from codec.pictures.image_files import pillow_limit
+from codec.pictures.limit import pillow_limit
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 DEPTHS = (8, 16)
@@ -38,6 +38,7 @@ def mode_of(colour: Pixels) -> int:
 
 
 def is_grey(mode: int) -> bool:
+    """Whether a mode has one channel of colour."""
     return mode % 2 == 0
 
 

@@ -10,11 +10,11 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from codec.errors import InputError
 
@@ -37,7 +37,8 @@ def is_deep(image: Image.Image) -> bool:
     if image.mode.startswith("I") or image.mode == "F" or any(";16" in raw for raw in _raw_modes(image)):
         return True
     if image.format == "TIFF":
-        return max(getattr(image, "tag_v2", {}).get(258, (8,))) > 8
+        bits: tuple[int, ...] = getattr(image, "tag_v2", {}).get(258, (8,))
+        return max(bits) > 8
     return _ppm_largest(image) > 255
 
 
@@ -50,7 +51,7 @@ def _ppm_largest(image: Image.Image) -> int:
 
 
 def read(
-    image: Image.Image, reopen: Callable[[], Image.Image], upright: Callable[[Image.Image], Image.Image]
+    image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile], upright: Callable[[Image.Image], Image.Image]
 ) -> Samples:
     """H,W[,C] uint16 of a deep image; InputError, with the remedy, for depths and layouts that are not taken.
 
@@ -75,18 +76,22 @@ def read(
     raise InputError(f"samples of this kind ({image.format}, {layout}) are not supported; {REMEDY}")
 
 
-def _as(image: Image.Image, modes: dict[str, str]) -> Image.Image:
+def _as(image: ImageFile.ImageFile, modes: dict[str, str]) -> ImageFile.ImageFile:
     """The opened image, its samples to be decoded as if they were laid out in another way."""
-    image.tile = [  # type: ignore[attr-defined]
-        t._replace(args=(modes[t[3][0]], *t[3][1:]) if isinstance(t[3], tuple) else modes[t[3]]) for t in image.tile
-    ]  # type: ignore[attr-defined]
+
+    def renamed(arguments: Any) -> Any:  # of a decoder: the mode, alone or before others
+        return (modes[arguments[0]], *arguments[1:]) if isinstance(arguments, tuple) else modes[arguments]
+
+    image.tile = [part._replace(args=renamed(part.args)) for part in image.tile]
     return image
 
 
-def _read_ppm(image: Image.Image) -> Samples:
-    tile, stream = image.tile[0], image.fp  # type: ignore[attr-defined]
+def _read_ppm(image: ImageFile.ImageFile) -> Samples:
+    tile, stream = image.tile[0], image.fp
     if tile[0] != "ppm" or _ppm_largest(image) != 65535 or image.mode != "RGB":
         raise InputError(f"PPM with samples up to {_ppm_largest(image)} is not supported; {REMEDY}")
+    if stream is None:
+        raise InputError("the image cannot be read: it is closed")
     stream.seek(tile[2])
     data = stream.read(6 * image.width * image.height)
     if len(data) < 6 * image.width * image.height:

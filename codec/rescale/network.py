@@ -57,7 +57,8 @@ class Shape:
 
 class Haar(Transform):
     """One level of the Haar wavelet: N,3,H,W (even) -> N,12,H/2,W/2: detail (horizontal, vertical, diagonal, of 3
-    channels each), then the low band, which is the mean of each 2x2 cell."""
+    channels each), then the low band, which is the mean of each 2x2 cell.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Photo to bands."""

@@ -18,7 +18,7 @@ def reporter(what: str) -> Callable[[int, int], None] | None:
     global _bar
     if not sys.stderr.isatty():
         return None
-    from tqdm import tqdm  # type: ignore[import-untyped]
+    from tqdm import tqdm
 
     close()
     bar = _bar = tqdm(desc=what, total=1, delay=DELAY, leave=False, bar_format=SHOWN, smoothing=0)

@@ -1,0 +1,1 @@
+"""Training: nothing here is needed to use what it made."""

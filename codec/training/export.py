@@ -1,56 +1,70 @@
-"""Make shipped weights from a checkpoint of training: averaged weights, integer model, tables.
+"""Make a weights file from a checkpoint of training: averaged weights, integer model, tables.
 
-python -m codec.training.export run/checkpoint.pt codec/weights/irc1.safetensors
+python -m codec.training.export run/checkpoint.pt FOLDER --licence TEXT --credits TEXT
+
+The file is named by what is in it, irc-<id>.safetensors; one that is there already is never changed.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import sys
 from pathlib import Path
+from typing import Any
 
-import torch
-
+from codec import atomic
+from codec.network import registry
 from codec.network.model import Codec
-from codec.network.weights import pack
-from entropy.config import Config
-
-LICENCE = (
-    "Weights: CC BY-SA 4.0, the licence of the largest set among the training photos. Some photos come under "
-    "other terms (GPL packages, the Unsplash and Pexels licences): see docs/training.md."
-)
-CREDITS = (
-    "Trained on photos of Cloudinary CID22 (CC BY-SA 4.0; originals from Pexels), of Wikimedia Commons "
-    "contributors (CC BY, CC BY-SA, public domain), dedbox/gallery and link-u (CC BY-SA 4.0), the wallpaper "
-    "collections of Ubuntu MATE, Lomiri, Solus, Budgie, openSUSE, Pop!_OS, elementary and deepin (CC0, CC BY, "
-    "CC BY-SA, Unsplash licence), of KDE Plasma and MATE (GPL-2+), Vendure (GPL-3.0/MIT) and Drupal (GPL-2.0+) "
-    "demo content, Unsplash photographers by way of theme and demo repositories (Unsplash licence), Microsoft "
-    "samples (MIT), Nextcloud (CC BY) and others; the whole list is in docs/training.md."
-)
+from codec.network.weights import config_of, pack
+from codec.training import checkpoint
+from codec.training.settings import TrainingError
 
 
-def from_checkpoint(path: Path) -> tuple[Codec, dict]:
-    """The averaged model of a checkpoint, and the checkpoint."""
-    state = torch.load(path, map_location="cpu", weights_only=False)
-    model = Codec(Config(**{k: tuple(v) if isinstance(v, list) else v for k, v in state["config"].items()}))
+def from_checkpoint(path: Path) -> tuple[Codec, dict[str, Any]]:
+    """The averaged model of a checkpoint, and the checkpoint; TrainingError where it is none."""
+    state = checkpoint.read(path)
+    model = Codec(config_of(state["config"]))
     model.load_state_dict(state["average"])
     return model.eval(), state
 
 
+def write(data: bytes, folder: Path) -> Path:
+    """Put a weights file under its name into a folder, which is made; OSError where one of other content has the name
+    (of other licence or credits, then) or where it cannot be written.
+    """
+    path = folder / f"irc-{registry.identify(data)}.safetensors"
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.read_bytes() == data:
+        return path
+    atomic.write(path, data, overwrite=False)
+    return path
+
+
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m codec.training.export", description=__doc__.split("\n")[0])
+    """The command line; returns the exit status."""
+    summary, *_ = (__doc__ or "").split("\n")
+    parser = argparse.ArgumentParser(prog="python -m codec.training.export", description=summary)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("weights", type=Path, help="file to write (.safetensors)")
+    parser.add_argument("folder", type=Path, help="where the file is written, as irc-<id>.safetensors")
+    parser.add_argument("--licence", required=True, help="of the weights, kept in the file")
+    parser.add_argument("--credits", required=True, help="whose pictures they were trained on, kept in the file")
+    parser.add_argument("--better", help="what is better about them than about earlier ones, kept in the file")
     a = parser.parse_args(argv)
-    model, state = from_checkpoint(a.checkpoint)
-    data = pack(
-        model,
-        {"licence": LICENCE, "credits": CREDITS, "training": f"{state['step']} steps, {state['minutes']:.0f} minutes"},
-    )
-    part = a.weights.with_suffix(".part")
-    part.write_bytes(data)
-    os.replace(part, a.weights)
-    print(f"{a.weights}: {len(data)} bytes")
+    try:
+        model, state = from_checkpoint(a.checkpoint)
+        notes = {"licence": a.licence.strip(), "credits": a.credits.strip()}
+        notes["training"] = f"{state['step']} steps, {state['minutes']:.0f} minutes"
+        if a.better:
+            notes["better"] = a.better
+        for name in ("licence", "credits"):
+            if not notes[name]:
+                raise TrainingError(f"--{name} is empty")
+        data = pack(model, notes)
+        path = write(data, a.folder)
+    except (TrainingError, OSError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    print(f"{path}: {len(data)} bytes")
     return 0
 
 

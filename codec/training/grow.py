@@ -21,7 +21,8 @@ from entropy.config import BANDS, Config
 
 def start_from(model: Codec, checkpoints: Sequence[Path]) -> None:
     """Averaged weights of the first checkpoint, of this or a smaller configuration; then of each further one those
-    that it trained (its setting `only`), so that parts that were trained apart come together."""
+    that it trained (its setting `only`), so that parts that were trained apart come together.
+    """
     for i, path in enumerate(checkpoints):
         given = checkpoint.read(path, model.deviation.device)
         try:

@@ -155,6 +155,7 @@ class Crops:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m codec.training.photos", description="Photos for training.")
     command = parser.add_subparsers(required=True).add_parser("pack", help="put photos into one file of limited size")
     command.add_argument("sources", nargs="+", type=Path, metavar="PHOTOS", help="folders of photos, or packed files")

@@ -77,7 +77,8 @@ def errors(network: Rescaler, x: Tensor) -> Errors:
 
 def objective(found: Errors, settings: RescalingSettings) -> Tensor:
     """The mean over photos of log errors, which is what a mean of PSNRs is, and the small pictures' error as it is: where
-    a small picture looks wrong, nothing that another photo gains makes up for it."""
+    a small picture looks wrong, nothing that another photo gains makes up for it.
+    """
     logs = torch.log(found.luma + settings.floor) + settings.colour * torch.log(found.colour + settings.floor)
     return (logs + settings.guidance * found.small).mean()
 

@@ -216,7 +216,8 @@ class Run:
 
     def advance(self, done: float) -> None:
         """One step. Nothing in it is read back from the device. A step whose gradient is not finite counts as one of
-        gradient zero: what the optimiser remembers of earlier ones still moves the weights."""
+        gradient zero: what the optimiser remembers of earlier ones still moves the weights.
+        """
         settings = self.settings
         rate = settings.learning_rate * min(1, (self.step + 1) / settings.warmup)
         share = settings.last_rate + (1 - settings.last_rate) * 0.5 * (1 + math.cos(math.pi * done))

@@ -126,7 +126,8 @@ def given_settings(
     path: Path | None, items: Sequence[str], minutes: float | None, kinds: tuple[type, type]
 ) -> tuple[Any, Any]:
     """Settings and the model's configuration, of these classes: those of a JSON file, if any, overruled by KEY=VALUE
-    items, which may name either, and by minutes."""
+    items, which may name either, and by minutes.
+    """
     try:
         given = json.loads(path.read_text()) if path else {}
     except (OSError, ValueError) as error:

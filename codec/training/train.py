@@ -32,7 +32,8 @@ TABLES = ("log_gain", "side_log_gain", "head.log_scale")
 
 def rate_distortion(result: Forward, lam: Tensor, area: int, rate_power: float = 0.0) -> Tensor:
     """Mean of bpp + lambda x MSE (of 0..255: lambda is CompressAI's, whose RateDistortionLoss this is where all
-    lambdas are equal), each image weighted by (lambda / 0.02)^-rate_power. lam: N; area: pixels an image."""
+    lambdas are equal), each image weighted by (lambda / 0.02)^-rate_power. lam: N; area: pixels an image.
+    """
     return ((result.bits / area + lam * result.mse) * (lam / 0.02) ** -rate_power).mean()
 
 

@@ -1,0 +1,173 @@
+"""Standard streams and signals: what is read and printed, and how the program ends when something goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from types import FrameType
+from typing import BinaryIO, NoReturn
+
+from codec.errors import InputError, IrcError, exit_code
+from codec.tool import bar
+from codec.tool.options import STREAM
+
+LARGEST_INPUT = 1 << 30  #: bytes that are read of a stream or an .irc file, at most
+PIECE = 1 << 20  #: bytes read at once
+BROKEN_PIPE = 128 + 13  #: exit status where nobody reads on, as of a program that SIGPIPE has ended
+
+
+def open_streams() -> None:
+    """Open those of the three standard streams that are closed, as a daemon's are.
+
+    Else the next file that is opened takes the place of one of them, and a message of some library becomes a part of
+    it. What stands in for standard input cannot be read and what stands in for standard output cannot be written, so
+    that using them is an error as it was before; what is said on standard error is lost.
+    """
+    for descriptor, (name, mode, flags) in enumerate(
+        (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+    ):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest number that is free, which is this one
+            stream = open(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+            setattr(sys, name, stream)
+
+
+def reason(error: BaseException) -> str:
+    """What the system says of an error, as the end of a line."""
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        return "it is closed"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return str(error)
+
+
+# --- reading -------------------------------------------------------------------------
+
+
+def read(name: str, magic: bytes = b"") -> bytes:
+    """The contents of a file or of standard input, or no more than the start where that is not `magic`.
+
+    InputError where it cannot be read or has more than `LARGEST_INPUT` bytes.
+    """
+    try:
+        with nullcontext(sys.stdin.buffer) if name == STREAM else open(name, "rb") as stream:
+            start = stream.read(64)
+            # an endless device or a huge file of another kind need not be read through
+            return _with_rest(start, stream) if start.startswith(magic) else start
+    except FileNotFoundError:
+        raise InputError("no such file") from None
+    except IsADirectoryError:
+        raise InputError("is a directory, not a file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"cannot be read: {reason(error)}") from None
+
+
+def _with_rest(start: bytes, stream: BinaryIO) -> bytes:
+    """What has been read of a stream, and all that is left of it."""
+    held = io.BytesIO(start)
+    held.seek(len(start))
+    while piece := stream.read(PIECE):
+        if held.tell() + len(piece) > LARGEST_INPUT:
+            raise InputError(f"more than the limit of {LARGEST_INPUT} bytes")
+        held.write(piece)
+    return held.getvalue()
+
+
+# --- printing ------------------------------------------------------------------------
+
+
+def say(line: str) -> None:
+    """Print a line of a message on standard error."""
+    bar.close()
+    with suppress(OSError, ValueError):  # nobody listens: the exit status still says it
+        print(line.encode("utf-8", "backslashreplace").decode(), file=sys.stderr, flush=True)
+
+
+def tell(line: str) -> None:
+    """Print a line of results, escaping what the terminal's encoding lacks; quiet where a reader has seen enough."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        _discard_stdout()
+        raise SystemExit(BROKEN_PIPE) from None
+    except OSError as error:
+        _discard_stdout()
+        raise IrcError(f"cannot write standard output: {reason(error)}") from None
+
+
+def has_stdout() -> bool:
+    """Whether there is a standard output: a daemon has none."""
+    try:
+        os.write(sys.stdout.fileno(), b"")
+    except OSError as error:
+        return error.errno != errno.EBADF
+    return True
+
+
+def put(data: bytes | memoryview) -> None:
+    """Write data to standard output."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        _discard_stdout()
+        raise IrcError(f"cannot write standard output: {reason(error)}") from None
+
+
+def _discard_stdout() -> None:
+    """Keep the interpreter from failing a second time when it flushes on its way out."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+# --- how it ends ---------------------------------------------------------------------
+
+
+@contextmanager
+def guard(fail: Callable[[int, str], None]) -> Iterator[None]:
+    """Turn whatever goes wrong into an exit status and a message of one line, which `fail` gets."""
+    try:
+        yield
+    except IrcError as error:
+        fail(error.exit_code, str(error))
+    except MemoryError:
+        fail(exit_code("failure"), "out of memory")
+    except Exception as error:
+        if os.environ.get("IRC_DEBUG") == "1":
+            traceback.print_exc()
+        text = str(error)
+        if "OutOfMemory" in type(error).__name__ or "allocate memory" in text or "failed to map segment" in text:
+            message = "out of memory"
+        else:
+            message = f"unexpected {type(error).__name__}: {error} (IRC_DEBUG=1 shows where)"
+        fail(exit_code("failure"), message)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    # An exception, so that temporary files are removed on the way out.
+    raise SystemExit(128 + signum)
+
+
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Unwind on SIGTERM instead of dying at once; only the main thread may set that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

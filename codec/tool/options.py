@@ -1,0 +1,271 @@
+"""What the command line knows, declared once as data.
+
+The parser (cli.py), ``--help``, the man page and the table of the documentation (manual.py) come from here. To add an
+option: declare it in ``OPTIONS``, and use ``args.<name>`` where its command is carried out (commands.py).
+"""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from codec.container.bitstream import DEFAULT_MAX_PIXELS
+
+PROGRAM = "irc"
+SUMMARY = "a learned image codec: photos to .irc files and back"
+STREAM = "-"  #: the name that stands for standard input and output
+
+# --- kinds of values -----------------------------------------------------------------
+
+
+def _number(low: float, high: float, *, open_low: bool = False) -> Callable[[str], float]:
+    """Make an argparse type for finite numbers within a range; NaN is in none."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r} is not a number") from None
+        inside = low <= value <= high and math.isfinite(value)
+        if not inside or (open_low and value == low):
+            if high == math.inf:
+                raise ArgumentTypeError(f"{text} is not a finite number above {low:g}")
+            raise ArgumentTypeError(f"{text} is not in {low:g}..{high:g}")
+        return value
+
+    return parse
+
+
+def _integer(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Make an argparse type for whole numbers within a range."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if value < low or (high is not None and value > high):
+            span = f"{low}..{high}" if high is not None else f"{low} or more"
+            raise ArgumentTypeError(f"{text} is not {'in ' if high else ''}{span}")
+        return value
+
+    return parse
+
+
+def _one_of(**known: int) -> Callable[[str], int]:
+    """Make an argparse type for a few words that stand for whole numbers."""
+
+    def parse(text: str) -> int:
+        if text not in known:
+            raise ArgumentTypeError(f"{text!r} is not one of {', '.join(known)}")
+        return known[text]
+
+    return parse
+
+
+def _region(text: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    whole = len(parts) == 4 and all(p.isascii() and p.isdigit() for p in parts)
+    if not whole or not all(p.strip("0") for p in parts[2:]):
+        raise ArgumentTypeError(f"{text!r} is not X,Y,W,H (whole numbers, size above 0)")
+    return tuple(map(int, parts))
+
+
+# --- declarations --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Option:
+    """Declaration of one option: flags, commands that take it, parser arguments, help.
+
+    A default of False makes it a switch, without a value. Of the options of one `group` a command takes one at most.
+    """
+
+    flags: tuple[str, ...]
+    commands: tuple[str, ...]
+    help: str
+    metavar: str = ""
+    type: Callable[[str], Any] | None = None
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    group: str = ""
+    default_text: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Flags and value as help texts write them."""
+        value = self.metavar or "|".join(self.choices)
+        return ", ".join(self.flags) + (f" {value}" if value else "")
+
+    @property
+    def full_help(self) -> str:
+        """The help text with the default, where there is one to name."""
+        none = self.default is None or self.default is False
+        default = self.default_text or ("" if none else str(self.default))
+        return f"{self.help} (default {default})" if default else self.help
+
+
+@dataclass(frozen=True)
+class Command:
+    """Declaration of one command and its positional arguments (name, nargs, help)."""
+
+    name: str
+    help: str
+    arguments: tuple[tuple[str, str | None, str], ...] = ()
+
+
+#: of the program itself, before any command; each prints a text
+PRINTED = (
+    Option(("-V", "--version"), (), "print the version", default=False),
+    Option(("--man",), (), "print the man page (roff)", default=False),
+)
+OPTIONS = (
+    Option(("-o", "--output"), ("encode", "decode"), "the output, another way to give OUT", "OUT"),
+    Option(
+        ("-q", "--quality"), ("encode",), "quality from 0 (smallest) to 100 (best)", "Q",
+        _number(0, 100), group="rate", default_text="75",
+    ),
+    Option(
+        ("--bpp",), ("encode",), "instead of a quality: the best of at most B bits per pixel", "B",
+        _number(0, math.inf, open_low=True), group="rate",
+    ),
+    Option(
+        ("--size",), ("encode",), "instead of a quality: the best of at most BYTES", "BYTES",
+        _integer(1), group="rate",
+    ),
+    Option(
+        ("--psnr",), ("encode",), "instead of a quality: the smallest of at least DB decibels of PSNR", "DB",
+        _number(0, math.inf, open_low=True), group="rate",
+    ),
+    Option(
+        ("--tile",), ("encode",),
+        "side of tiles that are coded independently, so that regions, threads, little memory and salvage are possible: "
+        "512 or 1024 pixels, or 0, the picture is one tile",
+        "0|512|1024", _one_of(**{"0": 0, "512": 512, "1024": 1024}),
+        default_text="0 up to 4 megapixels, 1024 beyond",
+    ),
+    Option(
+        ("--verify",), ("encode",), "decode what was written before it takes its place", default=False
+    ),
+    Option(
+        ("--temperature",), ("encode",),
+        "temperature, 0 to 2, at which the decoder draws the detail that is not stored; "
+        "0 is the most likely detail",
+        "T", _number(0, 2), default=0.0, default_text="0",
+    ),
+    Option(
+        ("--seed",), ("encode",), "seed of that draw, 0 to 65535", "N", _integer(0, 65535),
+        default=0,
+    ),
+    Option(
+        ("--stable",), ("encode",),
+        "settle the file, so that encoding its decoded picture at the same quality gives it again; "
+        "takes several times as long",
+        default=False,
+    ),
+    Option(
+        ("--effort",), ("encode",),
+        "0 is one pass; 1 to 9 search for a smaller file of the same quality, which takes up to minutes "
+        "a megapixel; goes with -q only",
+        "N", _integer(0, 9), default=0,
+    ),
+    Option(
+        ("--weights",), ("encode",), "weights to encode with: an id that `irc weights` lists, or a file", "ID|FILE",
+        default_text="the ones marked as default there",
+    ),
+    Option(
+        ("--temperature",), ("decode",), "use temperature T, 0 to 2, instead of the file's", "T",
+        _number(0, 2),
+    ),
+    Option(
+        ("--seed",), ("decode",), "use seed N, 0 to 65535, instead of the file's", "N",
+        _integer(0, 65535),
+    ),
+    Option(
+        ("--region",), ("decode",),
+        "decode only this part, upper left corner and size in pixels, from the tiles it needs", "X,Y,W,H", _region,
+    ),
+    Option(
+        ("--scale",), ("decode",), "decode a smaller picture, from the coarse part of the file", "1/N",
+        _one_of(**{"1": 1, "1/2": 2, "1/4": 4, "1/8": 8, "1/16": 16}), default=1,
+        default_text="1; 1/2, 1/4, 1/8 and 1/16 are possible",
+    ),
+    Option(
+        ("--salvage",), ("decode",),
+        "decode what is whole of a damaged or cut file of several tiles, fill the rest from around it "
+        "and say what is lost",
+        default=False,
+    ),
+    Option(
+        ("--depth",), ("decode",), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
+        _one_of(**{"8": 8, "16": 16}), default=8,
+    ),
+    Option(
+        ("-f", "--force"), ("encode", "decode"),
+        "overwrite an existing output; encode writes to names that end in .irc only, with -f too", default=False,
+    ),
+    Option(
+        ("--strip",), ("encode", "decode"),
+        "leave out EXIF and XMP; the colour profile stays, since colours depend on it",
+        default=False,
+    ),
+    Option(
+        ("--check",), ("weights",), "check that each file is what its name says, a released one byte for byte",
+        default=False,
+    ),
+    Option(
+        ("--json",), ("encode", "decode", "info", "verify", "weights"),
+        "report on standard output as JSON, one object a line", default=False,
+    ),
+    Option(
+        ("--threads",), ("encode", "decode", "verify"), "use N processor threads", "N", _integer(1),
+        default_text="as many as there are cores",
+    ),
+    Option(
+        ("--device",), ("encode", "decode"), "where the network runs", default="auto",
+        choices=("cpu", "cuda", "auto"),
+    ),
+    Option(
+        ("--max-pixels",), ("encode", "decode", "verify"), "refuse pictures of more than N pixels", "N",
+        _integer(1), default=DEFAULT_MAX_PIXELS,
+    ),
+)  # fmt: skip
+COMMANDS = (
+    Command(
+        "encode", "compress a picture to an .irc file",
+        (("IN", None, "picture, - for standard input"),
+         ("OUT", "?", "file to write, whose name ends in .irc (default IN with its suffix replaced by .irc); - is "
+          "standard output, and the default where IN is -")),
+    ),
+    Command(
+        "decode", "turn an .irc file into a picture",
+        (("IN", None, ".irc file, - for standard input"),
+         ("OUT", "?", "picture to write, its format by its suffix: .png, .webp, .tif, .bmp, .ppm (all exact) or .jpg "
+          "(default IN with its suffix replaced by .png); - is standard output, as PNG, and the default if IN is -")),
+    ),
+    Command(
+        "info", "print header, size and chunks of .irc files",
+        (("FILE", "+", ".irc file, - for standard input"),),
+    ),
+    Command(
+        "verify", "check that .irc files are whole and decode to what was encoded",
+        (("FILE", "+", ".irc file, - for standard input"),),
+    ),
+    Command("weights", "list the weights that are installed, and those in the folders of IRC_WEIGHTS"),
+    Command("help", "print the help of a command, or that of the program", (("COMMAND", "?", "one of the commands"),)),
+)  # fmt: skip
+EXAMPLES = (
+    ("irc encode photo.png", "writes photo.irc, at quality 75"),
+    ("irc encode photo.png small.irc -q 40", ""),
+    ("irc encode --size 20000 photo.png -o 20k.irc", "the best of at most 20000 bytes"),
+    ("irc decode photo.irc", "writes photo.png"),
+    ("irc decode small.irc small.webp", ""),
+)
+#: environment variable and what it does
+ENVIRONMENT = (
+    ("IRC_WEIGHTS", "folders with more weights, separated as those of PATH are"),
+    ("IRC_DEBUG", "set to 1, unexpected errors come with a traceback"),
+)

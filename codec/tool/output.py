@@ -1,0 +1,133 @@
+"""What the program says: failures and notes, what encode and decode did, what a file or the weights are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from codec.container import bitstream
+from codec.network.registry import Installed
+from codec.tool import console
+from codec.tool.options import PROGRAM, STREAM
+
+#: fields of the header whose value alone does not say what it is
+_EXPLAINED = ("tile_size", "checksum")
+
+
+def one_line(text: str) -> str:
+    """The text without line ends and repeated blanks."""
+    return " ".join(str(text).split())
+
+
+def shown(name: str) -> str:
+    """Return a file name that is safe to print: one line, no control or undecodable bytes."""
+    if name == STREAM:
+        return "standard input"
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@dataclass
+class Status:
+    """What goes wrong while a command runs, and the file it is working on."""
+
+    file: str = ""
+    code: int = 0
+
+    def fail(self, code: int, message: str) -> None:
+        """Report one line on standard error; the first failure sets the exit status."""
+        console.say(f"{PROGRAM}: {shown(self.file) + ': ' if self.file else ''}{one_line(message)}")
+        self.code = self.code or code
+
+    def note(self, message: str) -> None:
+        """Report something worth knowing that is not an error."""
+        console.say(f"{PROGRAM}: {shown(self.file)}: note: {one_line(message)}")
+
+    @contextmanager
+    def guarded(self, name: str) -> Iterator[None]:
+        """Work on one file of several: what goes wrong with it is reported, and the next one's turn comes."""
+        self.file = name
+        with console.guard(self.fail):
+            yield
+
+
+def tell_json(facts: dict[str, Any]) -> None:
+    """Print an object as one line of JSON."""
+    console.tell(json.dumps(facts))
+
+
+def confirm(line: str) -> None:
+    """Print that something was done, unless there is no standard output: what was asked for is done nevertheless."""
+    if console.has_stdout():
+        console.tell(line)
+
+
+def result(source: str, target: str, facts: dict[str, Any], as_json: bool) -> None:
+    """Print what encode or decode did, unless standard output is the file itself."""
+    if target == STREAM:
+        return
+    if as_json:
+        tell_json({"input": source, "output": target, **facts})
+    else:
+        shape = f"{facts['width']} x {facts['height']}"
+        confirm(f"{shown(target)}: {shape} pixels, .irc of {facts['bytes']} bytes, {facts['bpp']:.4f} bpp")
+
+
+def info_facts(file: bitstream.File, installed: set[str]) -> dict[str, Any]:
+    """What ``irc info --json`` says of a file; installed: ids of the weights that are here."""
+    facts: dict[str, Any] = {}
+    for name, value in bitstream.describe(file).items():
+        facts[name] = value
+        if name == "weights":
+            facts["weights_installed"] = value in installed
+    return facts
+
+
+def info_text(file: bitstream.File, installed: set[str]) -> str:
+    """The report of ``irc info``, one ``name  value`` a line."""
+    facts = info_facts(file, installed)
+    chunks, here = facts.pop("chunks"), facts.pop("weights_installed")
+    facts["bpp"] = f"{facts['bpp']:.4f}"
+    facts["tiles"] = "{} x {}".format(*facts["tiles"])
+    notes = {spec.label: spec.meaning for spec in bitstream.FIELDS if spec.name in _EXPLAINED}
+    notes["weights"] = "installed" if here else "not installed"
+    lines = [f"{name:<12} {value}" + (f"  ({notes[name]})" if name in notes else "") for name, value in facts.items()]
+    lines += [f"{'chunk':<12} {chunk['type']}  offset {chunk['offset']}  {chunk['size']} bytes" for chunk in chunks]
+    return "\n".join(lines)
+
+
+def weights_facts(weights: Installed) -> dict[str, Any]:
+    """What ``irc weights --json`` says of a weights file."""
+    release = weights.released
+    return {
+        "id": weights.id,
+        "default": weights.default,
+        "released": release is not None,
+        "kind": release and release.kind,
+        "format": release and release.format,
+        "date": release and release.date,
+        "file": str(weights.path),
+        "better": release and release.better,
+    }
+
+
+def weights_table(rows: Sequence[dict[str, Any]]) -> str:
+    """The list of ``irc weights``: a line for each file, and one that says what is better about it."""
+    lines = [["id", "default", "released", "kind", "format", "date", "file"]]
+    for row in rows:
+        marks = ["default" if row["default"] else "", "yes" if row["released"] else "no"]
+        known = [row[key] or "-" for key in ("kind", "format", "date")]
+        lines.append([row["id"], *marks, *known, shown(row["file"])])
+    if "ok" in rows[0]:
+        for line, state in zip(lines, ["check", *("ok" if row["ok"] else "wrong" for row in rows)]):
+            line.append(state)
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+    for number, row in reversed([*enumerate(rows, 2)]):
+        if row["better"]:
+            table.insert(number, f"{'':<{widths[0]}}  {one_line(row['better'])}")
+    return "\n".join(table)
