@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from bench.commands import bdrate, generations, plot, rd, report, speed
+from bench.commands import bdrate, generations, plot, rd, report, rescale, speed
 from bench.commands.common import EXIT_INCOMPLETE, say
 from bench.errors import BenchError, NotComparable
 
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="irc-bench", description="Measure codecs, compare and draw.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (rd, bdrate, generations, speed, plot, report):
+    for command in (rd, bdrate, generations, speed, rescale, plot, report):
         command.add(commands)
     args = parser.parse_args(arguments)
     args.command_line = shlex.join(["irc-bench", *arguments])

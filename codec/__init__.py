@@ -15,8 +15,9 @@ from codec.container.bitstream import read as _read
 
 if TYPE_CHECKING:
     from codec.api import decode, encode, verify
+    from codec.rescale.api import downscale, upscale
 
-__all__ = ["decode", "encode", "info", "register", "verify"]
+__all__ = ["decode", "downscale", "encode", "info", "register", "upscale", "verify"]
 
 
 def info(data: bytes) -> dict[str, Any]:
@@ -37,4 +38,8 @@ def __getattr__(name: str) -> Any:
         from codec import api
 
         return getattr(api, name)
+    if name in ("downscale", "upscale"):
+        from codec.rescale import api as rescaling
+
+        return getattr(rescaling, name)
     raise AttributeError(f"module 'codec' has no attribute '{name}'")

@@ -18,6 +18,7 @@ from codec.coding import draw
 from codec.container import bitstream
 from codec.container.grid import Box
 from codec.errors import DamagedError, InputError
+from codec.tool import output
 from entropy.config import BANDS
 
 DATA = Path(__file__).parent / "data"
@@ -246,6 +247,6 @@ def test_a_wrong_length_is_damage(drawn: bytes, payload: bytes) -> None:
 
 def test_info_shows_it(drawn: bytes) -> None:
     file = bitstream.read(drawn)
-    assert bitstream.describe(file)["draw_version"] == 1 and "draw_version 1\n" in bitstream.render(file)
+    assert bitstream.describe(file)["draw_version"] == 1 and "draw_version 1\n" in output.info_text(file, set())
     old = bitstream.read(renamed(drawn, None))
-    assert "draw_version" not in bitstream.describe(old) and "draw_version" not in bitstream.render(old)
+    assert "draw_version" not in bitstream.describe(old) and "draw_version" not in output.info_text(old, set())

@@ -38,7 +38,7 @@ class Run:
         """Return what a result file says of the run: command, date, processes, machine."""
         return {
             "command": self.command,
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "jobs": self.jobs,
             "machine": machine(),
         }

@@ -143,7 +143,18 @@ def means(rows: Sequence[Row]) -> list[Mean]:
         structure = [m.ssim_y for m in members if m.ssim_y is not None]
         mean = {name: float(np.mean(values)) for name, values in columns.items()}
         whole = float(np.mean(structure)) if len(structure) == len(members) else None
-        found.append(Mean(*key, len(members), ssim_y=whole, **mean))
+        found.append(
+            Mean(
+                *key,
+                images=len(members),
+                psnr_y=mean["psnr_y"],
+                psnr_rgb=mean["psnr_rgb"],
+                ssim_y=whole,
+                small_y=mean["small_y"],
+                small_rgb=mean["small_rgb"],
+                bpp=mean["bpp"],
+            )
+        )
     return found
 
 

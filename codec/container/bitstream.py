@@ -144,7 +144,7 @@ class Header:
     tile_size: int = _field(
         "H", (0, 65535), "side of a tile in pixels, a multiple of 32; 0: the picture is one tile", default=0
     )
-    weights: bytes = _field("4s", None, "first 4 bytes of the SHA-256 of the weights", default=bytes(4))
+    weights: bytes = _field("4s", None, "id of the weights: see [Weights](#weights)", default=bytes(4))
     checksum: int = _field("I", (0, 2**32 - 1), "checksum of the decoded latents", default=0, as_hex=True)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch import Tensor
 
-from codec.network.blocks import Colour, Composition, Coupling, Reversed, Split, Transform, Wavelet
+from codec.network.blocks import Colour, Composition, Coupling, Predictor, Reversed, Split, Transform, Wavelet
 from entropy.config import Config
 
 
@@ -130,9 +130,9 @@ class Analysis(nn.Module):
                 if isinstance(part, Coupling):
                     deviation = x.std((0, 2, 3)).clamp(min=0.02)
                     a, b = deviation[: part.cut], deviation[part.cut :]
-                    part.f.scale_in.copy_(a)
-                    part.f.scale_out.copy_(b)
-                    part.g.scale_in.copy_(b)
-                    part.g.scale_out.copy_(a)
+                    for predictor, (of, to) in ((part.f, (a, b)), (part.g, (b, a))):
+                        if isinstance(predictor, Predictor):
+                            predictor.scale_in.copy_(of)
+                            predictor.scale_out.copy_(to)
                 x = part(x)
             x = wave(x)

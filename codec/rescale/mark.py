@@ -1,13 +1,13 @@
 """What a small picture says of itself, so that enlarging it needs no options.
 
-The mark is one line of JSON: in PNG the text chunk `irc-rescale`, in WebP an attribute of the XMP packet. It names the
-scale, the photo's size, the weights and a CRC-32 of the small picture's samples; where that differs, the picture was
-changed since, and what it remembers is not to be trusted.
+The mark is one line of JSON, an attribute of the XMP packet, which PNG and WebP hold. It names the scale, the photo's
+size, the weights and a CRC-32 of the small picture's samples; where that differs, the picture was changed since, and
+what it remembers is not to be trusted.
 
     >>> mark = Mark(scale=2, width=7, height=5, depth=8, grey=False, weights="0123abcd", checksum=9)
     >>> Mark.parse(str(mark)) == mark, mark.small
     (True, (4, 3))
-    >>> Mark.find({"xmp": mark.in_xmp(None)}) == mark
+    >>> Mark.find(mark.in_xmp(None)) == mark
     True
 """
 
@@ -18,13 +18,10 @@ import html
 import json
 import re
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from codec.errors import InputError
 
-KEY = "irc-rescale"  #: PNG's text chunk
 VERSION = 1
 SCALES = (2, 4)
 LARGEST_SIDE = 2**31 - 1
@@ -80,14 +77,10 @@ class Mark:
         return mark
 
     @classmethod
-    def find(cls, info: Mapping[Any, Any]) -> Mark | None:
-        """The mark among what Pillow says of an image; None where there is none; InputError where it is damaged."""
-        text = info.get(KEY)
-        if text is None:
-            packet = info.get("xmp")
-            found = _ATTRIBUTE.search(packet) if isinstance(packet, bytes) else None
-            text = html.unescape(found[2].decode("utf-8", "replace")) if found else None
-        return None if text is None else cls.parse(text if isinstance(text, str) else str(text, "latin-1"))
+    def find(cls, packet: bytes | None) -> Mark | None:
+        """The mark in an XMP packet; None where there is none; InputError where it is damaged."""
+        found = _ATTRIBUTE.search(packet or b"")
+        return cls.parse(html.unescape(found[2].decode("utf-8", "replace"))) if found else None
 
     def in_xmp(self, packet: bytes | None) -> bytes:
         """An XMP packet (UTF-8) with the mark: that of the photo, or a new one where it has none to put it into."""

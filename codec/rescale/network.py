@@ -26,6 +26,7 @@ from entropy.layers import Convolution, Modules
 LOW, DETAIL = 3, 9  #: channels of the small picture, and of the detail of one halving
 SCALES = (2, 4)
 LARGEST_COUNT = 1024  #: of a shape's counts: bounds what is allocated before a file is believed
+MIDDLE = 0.5  #: of the range of samples: networks see them around zero
 SLOPE = 0.2  #: of the leaky rectifiers, below zero
 DETAIL_UNIT = 4.0  #: details are some four times smaller than low bands: networks see them times this
 
@@ -112,8 +113,10 @@ class Rescaler(nn.Module):
         x^ <--the same backwards-- y, T e,     e ~ N(0, deviation^2)
 
     x: photo, N,3,H,W in 0..1, sides multiples of the scale; y: N,3,H/s,W/s, near the bicubic reduction of x;
-    z: what the small picture cannot tell, N,9,... a halving, finest first, with mean 0 where training went well;
-    T: temperature, 0 for the most likely photo; deviation: of z by channel, measured on training photos.
+    z: what is not stored, N,9,... a halving, finest first;
+    T: temperature, 0 for the most likely photo; deviation: by channel, so strong that what is
+    drawn has the energy of what is missing of training photos at T = 0. z itself is larger: the couplings were trained
+    to do without it, not to whiten it.
     """
 
     deviation: Tensor
@@ -134,16 +137,17 @@ class Rescaler(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Photo -> small picture, not rounded, and the details."""
-        details = []
+        details, x = [], x - MIDDLE
         for part in self.halvings:
             y = part(x)
             details.append(y[:, :DETAIL])
             x = y[:, DETAIL:]
-        return x, details
+        return x + MIDDLE, details
 
     def inverse(self, small: Tensor, details: Sequence[Tensor] | None = None) -> Tensor:
         """Small picture and details (None: the most likely ones, which are zero) -> photo."""
+        small = small - MIDDLE
         for i, part in reversed(list(enumerate(self.halvings))):
             detail = details[i] if details is not None else small.new_zeros(len(small), DETAIL, *small.shape[2:])
             small = part.inverse(torch.cat((detail, small), 1))
-        return small
+        return small + MIDDLE

@@ -34,7 +34,7 @@ class Large(NamedTuple):
     notes: list[str]
 
 
-def _resized(alpha: Pixels, width: int, height: int) -> NDArray[np.uint8]:
+def _resized(alpha: NDArray[Any], width: int, height: int) -> NDArray[np.uint8]:
     """H,W samples of 8 bits by bicubic interpolation, which reduces over an area."""
     return np.asarray(Image.fromarray(alpha).resize((width, height), Image.Resampling.BICUBIC))
 
@@ -72,9 +72,10 @@ def up(
 ) -> Large:
     """A small picture and its mark -> the photo, at 8 or 16 bits a sample.
 
-    Without a mark, or where the samples or the size are not those that it names, the outcome is a guess, and a note says
-    so. scale: of pictures without a mark (default 2); other than the mark's, it is an InputError. temperature (0..2), seed
-    (0..65535): of the draw of what was lost; at 0 the most likely photo. Raises InputError, WeightsError, ValueError.
+    Without a mark, or where the samples or the size are not those that it names, the outcome is a guess, and a note
+    says so. scale: of pictures without a mark (default 2); other than the mark's, it is an InputError. temperature
+    (0..2), seed (0..65535): of the draw of what was lost; at 0 the most likely photo. Raises InputError,
+    WeightsError, ValueError.
     """
     for name, value, high in (("temperature", temperature, 2), ("seed", seed, 65535)):
         if not 0 <= value <= high:
@@ -84,25 +85,24 @@ def up(
     scale = mark.scale if mark else scale or 2
     colour, alpha = formats.split(picture)
     notes: list[str] = []
-    colour = formats.to_depth(colour, 8)
-    if colour.ndim == 2:
-        colour = np.repeat(colour[..., None], 3, 2)
-    height, width = colour.shape[:2]
+    eight = formats.to_depth(colour, 8)
+    small = np.array(eight if eight.ndim == 3 else np.stack([eight] * 3, 2), np.uint8)
+    height, width = small.shape[:2]
     size, grey = (scale * height, scale * width), False
     if mark is None:
         notes.append("it has no mark of irc downscale: what is enlarged is a guess")
     elif mark.small != (width, height):
         notes.append(
-            f"it is {width} x {height} pixels, its mark says {mark.small[0]} x {mark.small[1]}: it was cropped or resized "
-            "since, and what is enlarged is a guess"
+            f"it is {width} x {height} pixels, its mark says {mark.small[0]} x {mark.small[1]}: it was cropped or "
+            "resized since, and what is enlarged is a guess"
         )
     else:
         size, grey = (mark.height, mark.width), mark.grey
-        if checksum(np.ascontiguousarray(colour).tobytes()) != mark.checksum:
+        if checksum(small.tobytes()) != mark.checksum:
             notes.append("its pixels were changed since irc downscale made it: what is enlarged is a guess")
     found = load(scale, mark.weights if mark else None)
     mode = (not grey) + 2 * formats.DEPTHS.index(depth)
-    pixels = enlarged(found.network, colour, size, mode, _drawing(found.network, temperature, seed))
+    pixels = enlarged(found.network, small, size, mode, _drawing(found.network, temperature, seed))
     if alpha is not None:
         large = _resized(formats.to_depth(alpha, 8), scale * width, scale * height)[: size[0], : size[1]]
         pixels = formats.join(pixels, large)

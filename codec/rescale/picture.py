@@ -7,6 +7,7 @@ picture of 100 megapixels takes little more than its own samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def reduced(network: Rescaler, colour: Pixels) -> NDArray[np.uint8]:
     """Samples H,W or H,W,3 of 8 or 16 bits -> the small picture, h,w,3, sides divided by the scale and rounded up."""
     scale = network.shape.scale
     padding = [(0, -n % scale) for n in colour.shape[:2]] + [(0, 0)] * (colour.ndim - 2)
-    padded = np.pad(colour, padding, "edge")
+    padded: NDArray[Any] = np.pad(colour, padding, "edge")
     height, width = padded.shape[:2]
     out = np.empty((height // scale, width // scale, 3), np.uint8)
     for block, window in _windows(height, width, scale, network.reach):
@@ -73,7 +74,8 @@ def enlarged(
     if not all(0 <= whole - asked < scale for whole, asked in zip((height, width), size, strict=True)):
         raise ValueError(f"a picture of {size[1]} x {size[0]} does not become {small.shape[1]} x {small.shape[0]}")
     grey, depth = formats.is_grey(mode), formats.depth_of(mode)
-    out: Pixels = np.empty((*size, 3)[: 2 if grey else 3], np.uint8 if depth == 8 else np.uint16)
+    shape = size if grey else (*size, 3)
+    out: Pixels = np.empty(shape, np.uint8) if depth == 8 else np.empty(shape, np.uint16)
     for block, window in _windows(height, width, scale, network.reach):
         cut = window.within(Box(0, 0, height, width), scale)
         y = formats.planes(small[cut])[None].to(_device(network)).contiguous(memory_format=torch.channels_last) / 255

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from codec import atomic
 from codec.container import bitstream
@@ -26,8 +26,12 @@ from codec.tool import bar, console, output
 from codec.tool.options import STREAM
 from codec.tool.output import Status, shown
 
+if TYPE_CHECKING:
+    from codec.pictures.metadata import Picture
+
 LEAST_MEMORY = 1 << 30  # address space in which torch starts
 SUFFIX = ".irc"
+SMALL_SUFFIXES = (".png", ".webp", ".tif", ".tiff")  # that hold every sample, and XMP
 
 # --- inputs and outputs --------------------------------------------------------------
 
@@ -48,7 +52,7 @@ def _target(args: Namespace, suffix: str) -> str:
     if source != STREAM and os.path.isdir(source):
         raise InputError("is a directory, not a file")
     if target is None:
-        target = STREAM if source == STREAM else str(Path(source).with_suffix(suffix))
+        target = STREAM if source == STREAM else os.path.splitext(source)[0] + suffix
     if suffix == SUFFIX:
         _refuse_photos(target)
     if target == STREAM:
@@ -249,6 +253,78 @@ def decode(args: Namespace, status: Status) -> None:
     output.result(args.IN, target, facts, args.json)
 
 
+def _loaded(args: Namespace, status: Status) -> Picture:
+    """The picture IN, and what is to be said of how it was read."""
+    from codec.pictures import reading
+
+    picture = reading.load(args.IN if os.path.isfile(args.IN) else io.BytesIO(console.read(args.IN)), args.max_pixels)
+    for note in picture.notes:
+        status.note(note)
+    if args.strip:
+        picture.exif = picture.xmp = None
+    return picture
+
+
+def _saved(args: Namespace, status: Status, picture: Picture, target: str, facts: dict[str, object]) -> None:
+    """Write a picture, and say so."""
+    from codec.pictures import writing
+
+    buffer = io.BytesIO()
+    for note in writing.save(picture, buffer, None if target == STREAM else target):
+        status.note(note)
+    _write(target, buffer.getbuffer(), args.force)
+    height, width = picture.pixels.shape[:2]
+    output.picture(args.IN, target, {"width": width, "height": height, **facts}, args.json)
+
+
+def downscale(args: Namespace, status: Status) -> None:
+    """A photo to a small picture."""
+    status.file = args.IN
+    target = _target(args, "-small.png")
+    if target != STREAM and Path(target).suffix.lower() not in SMALL_SUFFIXES:
+        raise InputError(f"a small picture is kept without loss, as {', '.join(SMALL_SUFFIXES)}")
+    started = time.perf_counter()
+    picture = _loaded(args, status)
+    _api(args.threads)
+    from codec.rescale import photos
+
+    small, mark = photos.down(picture.pixels, args.scale)
+    if picture.icc and mark.grey:
+        status.note("the colour profile is for grey, which a small picture is not, and was left out")
+        picture.icc = None
+    picture.pixels, picture.xmp = small, mark.in_xmp(picture.xmp)
+    seconds = round(time.perf_counter() - started, 3)
+    _saved(args, status, picture, target, {"scale": mark.scale, "weights": mark.weights, "seconds": seconds})
+
+
+def upscale(args: Namespace, status: Status) -> None:
+    """A small picture to the photo that it was."""
+    status.file = args.IN
+    target = _target(args, "-large.png")
+    started = time.perf_counter()
+    strip, args.strip = args.strip, False  # the mark is in what would be stripped
+    picture = _loaded(args, status)
+    from codec.pictures import writing
+
+    channels = picture.pixels.shape[2] if picture.pixels.ndim == 3 else 1
+    writing.check_target(None if target == STREAM else target, args.depth, channels % 2 == 0)
+    _api(args.threads)
+    from codec.rescale import mark, photos
+
+    found = mark.Mark.find(picture.xmp)
+    large = photos.up(
+        picture.pixels, found, scale=args.scale, temperature=args.temperature, seed=args.seed, depth=args.depth
+    )
+    for note in large.notes:
+        status.note(note)
+    picture.pixels = large.pixels
+    picture.xmp = mark.without(picture.xmp) if picture.xmp and found else picture.xmp
+    if strip:
+        picture.exif = picture.xmp = None
+    seconds = round(time.perf_counter() - started, 3)
+    _saved(args, status, picture, target, {"marked": found is not None and not large.notes, "seconds": seconds})
+
+
 def info(args: Namespace, status: Status) -> None:
     """What .irc files say of themselves."""
     installed = {weights.id for weights in registry.installed()}
@@ -304,5 +380,7 @@ RUN: dict[str, Callable[[Namespace, Status], Any]] = {
     "decode": decode,
     "info": info,
     "verify": verify,
+    "downscale": downscale,
+    "upscale": upscale,
     "weights": weights,
 }

@@ -37,7 +37,7 @@ def open_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, flags)  # the lowest number that is free, which is this one
-            stream = open(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False)
+            stream = open(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115  # for as long as the program runs
             setattr(sys, name, stream)
 
 

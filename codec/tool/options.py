@@ -123,7 +123,9 @@ PRINTED = (
     Option(("--man",), (), "print the man page (roff)", default=False),
 )
 OPTIONS = (
-    Option(("-o", "--output"), ("encode", "decode"), "the output, another way to give OUT", "OUT"),
+    Option(
+        ("-o", "--output"), ("encode", "decode", "downscale", "upscale"), "the output, another way to give OUT", "OUT",
+    ),
     Option(
         ("-q", "--quality"), ("encode",), "quality from 0 (smallest) to 100 (best)", "Q",
         _number(0, 100), group="rate", default_text="75",
@@ -177,6 +179,20 @@ OPTIONS = (
         default_text="the ones marked as default there",
     ),
     Option(
+        ("-s", "--scale"), ("downscale",), "sides become N times smaller", "2|4", _one_of(**{"2": 2, "4": 4}),
+        default=2,
+    ),
+    Option(
+        ("-s", "--scale"), ("upscale",), "of a picture without a mark: sides become N times larger", "2|4",
+        _one_of(**{"2": 2, "4": 4}), default_text="what its mark says, or 2",
+    ),
+    Option(
+        ("--temperature",), ("upscale",),
+        "temperature, 0 to 2, at which what was lost is drawn; 0 is the most likely photo",
+        "T", _number(0, 2), default=0.0, default_text="0",
+    ),
+    Option(("--seed",), ("upscale",), "seed of that draw, 0 to 65535", "N", _integer(0, 65535), default=0),
+    Option(
         ("--temperature",), ("decode",), "use temperature T, 0 to 2, instead of the file's", "T",
         _number(0, 2),
     ),
@@ -200,15 +216,15 @@ OPTIONS = (
         default=False,
     ),
     Option(
-        ("--depth",), ("decode",), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
+        ("--depth",), ("decode", "upscale"), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
         _one_of(**{"8": 8, "16": 16}), default=8,
     ),
     Option(
-        ("-f", "--force"), ("encode", "decode"),
+        ("-f", "--force"), ("encode", "decode", "downscale", "upscale"),
         "overwrite an existing output; encode writes to names that end in .irc only, with -f too", default=False,
     ),
     Option(
-        ("--strip",), ("encode", "decode"),
+        ("--strip",), ("encode", "decode", "downscale", "upscale"),
         "leave out EXIF and XMP; the colour profile stays, since colours depend on it",
         default=False,
     ),
@@ -217,11 +233,12 @@ OPTIONS = (
         default=False,
     ),
     Option(
-        ("--json",), ("encode", "decode", "info", "verify", "weights"),
+        ("--json",), ("encode", "decode", "info", "verify", "downscale", "upscale", "weights"),
         "report on standard output as JSON, one object a line", default=False,
     ),
     Option(
-        ("--threads",), ("encode", "decode", "verify"), "use N processor threads", "N", _integer(1),
+        ("--threads",), ("encode", "decode", "verify", "downscale", "upscale"), "use N processor threads", "N",
+        _integer(1),
         default_text="as many as there are cores",
     ),
     Option(
@@ -229,7 +246,8 @@ OPTIONS = (
         choices=("cpu", "cuda", "auto"),
     ),
     Option(
-        ("--max-pixels",), ("encode", "decode", "verify"), "refuse pictures of more than N pixels", "N",
+        ("--max-pixels",), ("encode", "decode", "verify", "downscale", "upscale"),
+        "refuse pictures of more than N pixels", "N",
         _integer(1), default=DEFAULT_MAX_PIXELS,
     ),
 )  # fmt: skip
@@ -253,6 +271,18 @@ COMMANDS = (
     Command(
         "verify", "check that .irc files are whole and decode to what was encoded",
         (("FILE", "+", ".irc file, - for standard input"),),
+    ),
+    Command(
+        "downscale", "make a photo small, so that upscale makes it large again",
+        (("IN", None, "photo, - for standard input"),
+         ("OUT", "?", "small picture to write: .png, .webp, .tif (default IN with -small.png in place of its suffix); "
+          "- is standard output, as PNG, and the default if IN is -")),
+    ),
+    Command(
+        "upscale", "make a photo large again that downscale made small",
+        (("IN", None, "small picture, - for standard input"),
+         ("OUT", "?", "photo to write, its format by its suffix (default IN with -large.png in place of its suffix); "
+          "- is standard output, as PNG, and the default if IN is -")),
     ),
     Command("weights", "list the weights that are installed, and those in the folders of IRC_WEIGHTS"),
     Command("help", "print the help of a command, or that of the program", (("COMMAND", "?", "one of the commands"),)),

@@ -77,6 +77,16 @@ def result(source: str, target: str, facts: dict[str, Any], as_json: bool) -> No
         confirm(f"{shown(target)}: {shape} pixels, .irc of {facts['bytes']} bytes, {facts['bpp']:.4f} bpp")
 
 
+def picture(source: str, target: str, facts: dict[str, Any], as_json: bool) -> None:
+    """Print what downscale or upscale did, unless standard output is the picture itself."""
+    if target == STREAM:
+        return
+    if as_json:
+        tell_json({"input": source, "output": target, **facts})
+    else:
+        confirm(f"{shown(target)}: {facts['width']} x {facts['height']} pixels")
+
+
 def info_facts(file: bitstream.File, installed: set[str]) -> dict[str, Any]:
     """What ``irc info --json`` says of a file; installed: ids of the weights that are here."""
     facts: dict[str, Any] = {}

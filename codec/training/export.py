@@ -16,8 +16,10 @@ from codec import atomic
 from codec.network import registry
 from codec.network.model import Codec
 from codec.network.weights import config_of, pack
+from codec.rescale.network import Rescaler, Shape
+from codec.rescale.weights import pack as pack_rescaler
 from codec.training import checkpoint
-from codec.training.settings import TrainingError
+from codec.training.settings import TrainingError, pick
 
 
 def from_checkpoint(path: Path) -> tuple[Codec, dict[str, Any]]:
@@ -26,6 +28,17 @@ def from_checkpoint(path: Path) -> tuple[Codec, dict[str, Any]]:
     model = Codec(config_of(state["config"]))
     model.load_state_dict(state["average"])
     return model.eval(), state
+
+
+def packed(path: Path, notes: dict[str, str]) -> bytes:
+    """The bytes of the weights file of a checkpoint, of the codec's training or of rescaling's; TrainingError."""
+    state = checkpoint.read(path)
+    notes |= {"training": f"{state['step']} steps, {state['minutes']:.0f} minutes"}
+    if "scale" not in state["config"]:
+        return pack(from_checkpoint(path)[0], notes)
+    network = Rescaler(Shape(**pick(Shape, state["config"])))
+    network.load_state_dict(state["average"])
+    return pack_rescaler(network, notes)
 
 
 def write(data: bytes, folder: Path) -> Path:
@@ -51,15 +64,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--better", help="what is better about them than about earlier ones, kept in the file")
     a = parser.parse_args(argv)
     try:
-        model, state = from_checkpoint(a.checkpoint)
         notes = {"licence": a.licence.strip(), "credits": a.credits.strip()}
-        notes["training"] = f"{state['step']} steps, {state['minutes']:.0f} minutes"
         if a.better:
             notes["better"] = a.better
         for name in ("licence", "credits"):
             if not notes[name]:
                 raise TrainingError(f"--{name} is empty")
-        data = pack(model, notes)
+        data = packed(a.checkpoint, notes)
         path = write(data, a.folder)
     except (TrainingError, OSError) as error:
         print(f"export: {error}", file=sys.stderr)

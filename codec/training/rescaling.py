@@ -20,13 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codec.rescale.network import Rescaler, Shape
+from codec.rescale.network import DETAIL, Rescaler, Shape
 from codec.training import checkpoint
 from codec.training.run import Asked, Run, command, train
-from codec.training.settings import RunSettings, TrainingError, pick, setting
+from codec.training.settings import RunSettings, TrainingError, setting
 
 LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  #: of BT.601, as MATLAB's rgb2ycbcr has it: 219 levels
-MEASURED = 32  #: batches on which the deviation of z is measured
+MEASURED = 32  #: batches on which what is missing is measured
 LARGEST_SIDE = 256  #: of the part of a held-out photo that an evaluation takes
 
 
@@ -76,8 +76,8 @@ def errors(network: Rescaler, x: Tensor) -> Errors:
 
 
 def objective(found: Errors, settings: RescalingSettings) -> Tensor:
-    """The mean over photos of log errors, which is what a mean of PSNRs is, and the small pictures' error as it is: where
-    a small picture looks wrong, nothing that another photo gains makes up for it.
+    """The mean over photos of log errors, which is what a mean of PSNRs is, and the small pictures' error as it is:
+    where a small picture looks wrong, nothing that another photo gains makes up for it.
     """
     logs = torch.log(found.luma + settings.floor) + settings.colour * torch.log(found.colour + settings.floor)
     return (logs + settings.guidance * found.small).mean()
@@ -86,7 +86,7 @@ def objective(found: Errors, settings: RescalingSettings) -> Tensor:
 def grown(state: dict[str, Tensor], network: Rescaler) -> dict[str, Tensor]:
     """The state of `network` that computes what `state`, of narrower predictors, does (Net2Net, arXiv 1511.05641).
 
-    New channels start as half of what they were drawn, and nothing that was there before listens to them yet. ValueError
+    New channels start as half of what they were drawn, and nothing that was there before listens to them. ValueError
     where a tensor is missing or became smaller.
     """
     out = network.state_dict()
@@ -112,9 +112,11 @@ class RescalingRun(Run):
     model: Rescaler
 
     def fresh(self) -> Rescaler:
+        """A new model."""
         return Rescaler(self.config)
 
     def first(self, start: Sequence[Path]) -> None:
+        """The weights that a run begins with."""
         for path in start[:1]:
             given = checkpoint.read(path, self.process.device)
             try:
@@ -123,6 +125,7 @@ class RescalingRun(Run):
                 raise TrainingError(f"{path}: not weights of this network or a narrower one ({error})") from error
 
     def loss(self, done: float) -> tuple[Tensor, list[Tensor]]:
+        """Of the next batch, what is minimised and what is reported."""
         x = self.crops.batch(self.settings.crops)[0] / 255
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
             found = errors(self.model, x)
@@ -131,6 +134,7 @@ class RescalingRun(Run):
 
     @torch.no_grad()
     def evaluation(self, model: nn.Module, held_out: list[np.ndarray]) -> tuple[str, Any]:
+        """Held-out photos with these weights."""
         if not isinstance(model, Rescaler):
             raise TypeError(f"not a rescaling network: {type(model).__name__}")
         rows = []
@@ -143,23 +147,27 @@ class RescalingRun(Run):
 
     @torch.no_grad()
     def finish(self) -> None:
-        """How far z strays from zero, by channel, on training photos: what a drawing decoder draws."""
+        """How strong a drawing decoder draws: as what is missing of training photos, by channel of the details."""
         network, seen = self.fresh().to(self.process.device), []
         network.load_state_dict(self.average)
         for _ in range(MEASURED):
-            _, details = network(self.crops.batch(self.settings.crops)[0] / 255)
-            seen.append(torch.stack([z.square().mean((0, 2, 3)) for z in details]))
+            seen.append(missing(network, self.crops.batch(self.settings.crops)[0] / 255))
         self.average["deviation"].copy_(torch.stack(seen).mean(0).sqrt())
+
+
+def missing(network: Rescaler, x: Tensor) -> Tensor:
+    """Mean squares of what is missing of photos N,3,H,W that went down and up: a row of detail channels a halving."""
+    rest, rows = x - network.inverse(stored(network(x)[0])), []
+    for part in network.halvings:
+        y = part.parts[0](rest)  # the Haar wavelet alone
+        rows.append(y[:, :DETAIL].square().mean((0, 2, 3)))
+        rest = y[:, DETAIL:]
+    return torch.stack(rows)
 
 
 def decibels(square: Tensor) -> Tensor:
     """PSNR of mean squared errors of full scale."""
     return -10 / math.log(10) * torch.log(square.clamp(min=1e-12))
-
-
-def shape_of(given: dict[str, Any]) -> Shape:
-    """The shape that a checkpoint names; ValueError, TypeError or TrainingError where it names none."""
-    return Shape(**pick(Shape, given))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -46,9 +46,11 @@ class CodecRun(Run):
     model: Codec
 
     def fresh(self) -> Codec:
+        """A new model."""
         return Codec(self.config)
 
     def optimised(self) -> dict[str, nn.Parameter]:
+        """What learns: all, or what the settings name."""
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(not self.settings.only or name.startswith(self.settings.only))
         learning = super().optimised()
@@ -63,12 +65,14 @@ class CodecRun(Run):
         return [*networks, {"params": tables, "times": self.settings.table_rate}]
 
     def first(self, start: Sequence[Path]) -> None:
+        """The weights that a run begins with."""
         if start:
             start_from(self.model, start)
         else:
             self.model.start(torch.cat([self.crops.batch(64)[0] for _ in range(4)]))
 
     def loss(self, done: float) -> tuple[Tensor, list[Tensor]]:
+        """Of the next batch, what is minimised and what is reported."""
         settings, model = self.settings, self.model
         model.f.couplings = done >= settings.couplings_from
         x, u = self.crops.batch(settings.crops)
@@ -88,10 +92,12 @@ class CodecRun(Run):
         return loss + settings.likelihood_weight * likelihood, [loss, likelihood]
 
     def constrain(self) -> None:
+        """Steps stay near their start."""
         first, reach = self.model.log_gain_start, self.settings.gain_range
         self.model.log_gain.clamp_(first - reach, first + reach)
 
     def evaluation(self, model: nn.Module, held_out: list[np.ndarray]) -> tuple[str, Any]:
+        """Held-out photos with these weights."""
         if not isinstance(model, Codec):
             raise TypeError(f"not a codec: {type(model).__name__}")
         model.f.couplings = self.model.f.couplings
