@@ -22,7 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import codec
 from codec.network import weights, weights_file
 from codec.network.model import Codec
-from codec.training import checkpoint, export, grow, photos, run, train
+from codec.rescale.network import Shape
+from codec.training import checkpoint, export, grow, photos, rescaling, run, train
 from codec.training.evaluate import evaluate
 from codec.training.settings import Settings, given_settings, pick
 from entropy.config import Config
@@ -240,10 +241,13 @@ def test_a_setting_that_cannot_be(folder: Path, tmp_path: Path, item: str) -> No
 
 @pytest.mark.parametrize("path", sorted((Path(train.__file__).parents[2] / "docs" / "settings").glob("*.json")))
 def test_settings_of_the_shipped_weights_are_settings(path: Path) -> None:
-    settings, model = given_settings(path, ["seed=7"], None, (Settings, Config))
     given = json.loads(path.read_text())
+    rescaled = path.name.startswith("rescaling-")
+    kinds = (rescaling.RescalingSettings, Shape) if rescaled else (Settings, Config)
+    settings, model = given_settings(path, ["seed=7"], None, kinds)
     assert settings.seed == 7 and settings.learning_rate == given["settings"]["learning_rate"]
-    assert model.prior == tuple(given["model"]["prior"])
+    for name in ("width", "pairs") if rescaled else ("prior",):
+        assert getattr(model, name) == tuple(given["model"][name])
 
 
 @pytest.mark.parametrize("content", [None, "{"])
