@@ -46,8 +46,8 @@ class Row:
     psnr_y: float
     psnr_rgb: float
     ssim_y: float | None
-    small_y: float  #: PSNR-Y of the small picture against the bicubic reduction
-    small_rgb: float
+    small_y: float | None  #: PSNR-Y of the small picture against the bicubic reduction; None: they are the same
+    small_rgb: float | None
     bpp: float  #: bits of the small picture's file to a pixel of the photo; 0 where none was made
 
 
@@ -63,8 +63,8 @@ class Mean:
     psnr_y: float
     psnr_rgb: float
     ssim_y: float | None
-    small_y: float
-    small_rgb: float
+    small_y: float | None
+    small_rgb: float | None
     bpp: float
 
 
@@ -124,8 +124,8 @@ def measure(
             _decibels(mean_square(photo, back, scale, True)),
             _decibels(mean_square(photo, back, scale, False)),
             ssim_y(photo, back, scale),
-            _decibels(mean_square(plain, small, 0, True)),
-            _decibels(mean_square(plain, small, 0, False)),
+            _decibels(mean_square(plain, small, 0, True)) if (small != plain).any() else None,
+            _decibels(mean_square(plain, small, 0, False)) if (small != plain).any() else None,
             8 * size / (photo.shape[0] * photo.shape[1]),
         )
 
@@ -138,24 +138,17 @@ def means(rows: Sequence[Row]) -> list[Mean]:
     found = []
     for key, members in groups.items():
         columns = {
-            name: [asdict(m)[name] for m in members] for name in ("psnr_y", "psnr_rgb", "small_y", "small_rgb", "bpp")
+            name: _mean([asdict(member)[name] for member in members])
+            for name in ("psnr_y", "psnr_rgb", "ssim_y", "small_y", "small_rgb", "bpp")
         }
-        structure = [m.ssim_y for m in members if m.ssim_y is not None]
-        mean = {name: float(np.mean(values)) for name, values in columns.items()}
-        whole = float(np.mean(structure)) if len(structure) == len(members) else None
-        found.append(
-            Mean(
-                *key,
-                images=len(members),
-                psnr_y=mean["psnr_y"],
-                psnr_rgb=mean["psnr_rgb"],
-                ssim_y=whole,
-                small_y=mean["small_y"],
-                small_rgb=mean["small_rgb"],
-                bpp=mean["bpp"],
-            )
-        )
+        found.append(Mean(*key, images=len(members), **columns))  # type: ignore[arg-type]  # psnr and bpp are never None
     return found
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean, or None where one is."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
 def spread(folder: Path, scale: int, draws: int) -> tuple[float, float]:
