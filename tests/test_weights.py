@@ -122,7 +122,9 @@ def test_the_released_files(no_cached_weights: None) -> None:
     """Every one is in the package, as it was released, with licence and credits."""
     listed = registry.released()
     here = {one.id: one for one in registry.installed() if one.path.parent == registry.FOLDER}
-    assert sorted(one.id for one in listed) == sorted(here) and len(here) == len(list(registry.FOLDER.glob("*.safetensors")))
+    assert sorted(one.id for one in listed) == sorted(here) and len(here) == len(
+        list(registry.FOLDER.glob("*.safetensors"))
+    )
     for one in listed:
         assert here[one.id].released == one and registry.check(here[one.id].path) is None
         notes = metadata(here[one.id].path.read_bytes())
