@@ -218,7 +218,7 @@ def test_schedule_in_minutes(folder: Path, config: Path, tmp_path: Path) -> None
     assert state["step"] > 0 and 0.02 <= state["minutes"] < 0.2
 
 
-@pytest.mark.parametrize("arguments", [["--set", "learning_rat=1"], ["--set", "prior=3"]])
+@pytest.mark.parametrize("arguments", [["--set", "learning_rat=1"], ["--set", "priors=3"]])
 def test_unknown_setting(folder: Path, tmp_path: Path, arguments: list[str]) -> None:
     with pytest.raises(SystemExit, match="unknown setting"):
         train.main([str(folder), "--out", str(tmp_path / "run"), *arguments])
