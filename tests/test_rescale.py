@@ -283,3 +283,15 @@ def test_training(tmp_path: Path) -> None:
     arguments = [str(tmp_path / "run" / "checkpoint.pt"), str(out), "--licence", "none", "--credits", "nobody"]
     assert export.main(arguments) == 0
     assert weights.read(next(out.iterdir())).network.shape.width == (6,)
+
+
+def test_one_checkpoint_to_begin_with(tmp_path: Path) -> None:
+    Image.fromarray(noise_photo(64, 64)).save(tmp_path / "a.png")
+    given = [str(tmp_path), "--set", "size=32", "width=[6]", "--start", "a.pt", "b.pt", "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit, match="one checkpoint at most"):
+        rescaling.main(given)
+
+
+def test_a_shape_with_an_unknown_key() -> None:
+    with pytest.raises(TypeError, match="more"):
+        Shape.of({"scale": 2, "width": [8], "pairs": [1], "depth": 1, "more": 1})

@@ -12,7 +12,6 @@ True
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,6 @@ from codec.network.blocks import Composition, Coupling, Transform
 from entropy.layers import Convolution, Modules
 
 LOW, DETAIL = 3, 9  #: channels of the small picture, and of the detail of one halving
-SCALES = (2, 4)
 LARGEST_COUNT = 1024  #: of a shape's counts: bounds what is allocated before a file is believed
 MIDDLE = 0.5  #: of the range of samples: networks see them around zero
 SLOPE = 0.2  #: of the leaky rectifiers, below zero
@@ -52,8 +50,7 @@ class Shape:
     @classmethod
     def of(cls, given: dict[str, object]) -> Shape:
         """From what JSON gives; ValueError or TypeError where that is no shape."""
-        known = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in known})  # type: ignore[arg-type]  # __post_init__ looks at the values
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})  # type: ignore[arg-type]  # __post_init__ looks at the values
 
 
 class Haar(Transform):

@@ -260,8 +260,6 @@ def _loaded(args: Namespace, status: Status) -> Picture:
     picture = reading.load(args.IN if os.path.isfile(args.IN) else io.BytesIO(console.read(args.IN)), args.max_pixels)
     for note in picture.notes:
         status.note(note)
-    if args.strip:
-        picture.exif = picture.xmp = None
     return picture
 
 
@@ -285,6 +283,8 @@ def downscale(args: Namespace, status: Status) -> None:
         raise InputError(f"a small picture is kept without loss, as {', '.join(SMALL_SUFFIXES)}")
     started = time.perf_counter()
     picture = _loaded(args, status)
+    if args.strip:
+        picture.exif = picture.xmp = None
     _api(args.threads)
     from codec.rescale import photos
 
@@ -302,7 +302,6 @@ def upscale(args: Namespace, status: Status) -> None:
     status.file = args.IN
     target = _target(args, "-large.png")
     started = time.perf_counter()
-    strip, args.strip = args.strip, False  # the mark is in what would be stripped
     picture = _loaded(args, status)
     from codec.pictures import writing
 
@@ -319,7 +318,7 @@ def upscale(args: Namespace, status: Status) -> None:
         status.note(note)
     picture.pixels = large.pixels
     picture.xmp = mark.without(picture.xmp) if picture.xmp and found else picture.xmp
-    if strip:
+    if args.strip:  # not before: the mark was in it
         picture.exif = picture.xmp = None
     seconds = round(time.perf_counter() - started, 3)
     _saved(args, status, picture, target, {"marked": found is not None and not large.notes, "seconds": seconds})

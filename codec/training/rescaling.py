@@ -117,7 +117,9 @@ class RescalingRun(Run):
 
     def first(self, start: Sequence[Path]) -> None:
         """The weights that a run begins with."""
-        for path in start[:1]:
+        if len(start) > 1:
+            raise TrainingError("a rescaling network begins with one checkpoint at most")
+        for path in start:
             given = checkpoint.read(path, self.process.device)
             try:
                 self.model.load_state_dict(grown(given["average"], self.model))
