@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from typing import NamedTuple
 
 
@@ -69,3 +71,22 @@ class TargetError(IrcError):
     def __init__(self, message: str, nearest: float | None = None) -> None:
         super().__init__(message)
         self.nearest = nearest
+
+
+def explained(error: Exception) -> tuple[int, str]:
+    """The exit status of whatever went wrong, and a message for the user; with IRC_DEBUG=1 an unexpected error comes
+    with its traceback on standard error.
+
+    >>> explained(InputError("no such file"))
+    (3, 'no such file')
+    """
+    if isinstance(error, IrcError):
+        return error.exit_code, str(error)
+    if isinstance(error, MemoryError):
+        return exit_code("failure"), "out of memory"
+    if os.environ.get("IRC_DEBUG") == "1":
+        traceback.print_exception(error)
+    text = str(error)
+    if "OutOfMemory" in type(error).__name__ or "allocate memory" in text or "failed to map segment" in text:
+        return exit_code("failure"), "out of memory"
+    return exit_code("failure"), f"unexpected {type(error).__name__}: {error} (IRC_DEBUG=1 shows where)"

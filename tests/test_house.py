@@ -29,6 +29,7 @@ LAYERS = (
     ("bench.errors", "bench"),
     ("codec.__main__",),
     ("codec.tool", "codec"),
+    ("codec.batch",),
     ("codec.plugin",),
     ("codec.api", "codec.training"),
     ("codec.rescale",),

@@ -49,13 +49,17 @@ def check_target(name: str | os.PathLike[str] | None, depth: int, alpha: bool) -
         raise InputError(f"{kind} files have no alpha channel; {others}")
 
 
-def save(picture: Picture, target: BinaryIO, name: str | os.PathLike[str] | None = None) -> list[str]:
+def save(
+    picture: Picture, target: BinaryIO, name: str | os.PathLike[str] | None = None, jpeg_quality: int | None = None
+) -> list[str]:
     """Write a picture to a binary stream, in the format of `name`'s suffix, or as PNG.
 
-    Returns what was left out for want of room in the format, a line each. InputError where the format cannot hold the
-    pixels.
+    jpeg_quality: 1 to 100, where that is JPEG. Returns what was left out for want of room in the format, a line each.
+    InputError where the format cannot hold the pixels.
     """
     kind, options = write_format(name)
+    if kind == "JPEG" and jpeg_quality is not None:
+        options = options | {"quality": jpeg_quality}
     pixels = picture.pixels
     depth, channels = 8 * pixels.itemsize, pixels.shape[2] if pixels.ndim == 3 else 1
     check_target(name, depth, channels % 2 == 0)

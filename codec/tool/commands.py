@@ -6,32 +6,25 @@ numpy.
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
-from codec import atomic
+from codec.batch import local
+from codec.batch.callables import Made, ReadBack
 from codec.container import bitstream
 from codec.errors import InputError, IrcError, UsageError, WeightsError, exit_code
 from codec.network import registry
-from codec.tool import bar, console, output
+from codec.tool import bar, console, output, works
 from codec.tool.options import STREAM
 from codec.tool.output import Status, shown
 
-if TYPE_CHECKING:
-    from codec.pictures.metadata import Picture
-
-LEAST_MEMORY = 1 << 30  # address space in which torch starts
 SUFFIX = ".irc"
-SMALL_SUFFIXES = (".png", ".webp", ".tif", ".tiff")  # that hold every sample, and XMP
 
 # --- inputs and outputs --------------------------------------------------------------
 
@@ -66,7 +59,7 @@ def _target(args: Namespace, suffix: str) -> str:
     if source != STREAM and os.path.exists(target) and os.path.samefile(source, target):
         raise IrcError(f"the output {shown(target)} is the input itself")
     if os.path.isfile(target) and not args.force:
-        raise _exists(target)
+        raise local.exists(target)
     folder = os.path.dirname(os.path.realpath(target))
     if not os.path.isdir(folder):
         raise IrcError(f"cannot write {shown(target)}: no such folder")
@@ -86,8 +79,14 @@ def _refuse_photos(target: str) -> None:
         )
 
 
-def _exists(target: str) -> IrcError:
-    return IrcError(f"{shown(target)} exists; -f overwrites it")
+def _format(target: str) -> str:
+    """The format of an output by its suffix, which goes without its dot."""
+    return "png" if target == STREAM else Path(target).suffix[1:].lower() or "png"
+
+
+def _source(name: str) -> BinaryIO:
+    """A picture, open for reading and seekable; a pipe or a device has been read to its end."""
+    return local.opened(name) if os.path.isfile(name) else io.BytesIO(console.read(name))
 
 
 def _write(target: str, data: bytes | memoryview, force: bool, check: Callable[[bytes], None] | None = None) -> None:
@@ -96,49 +95,8 @@ def _write(target: str, data: bytes | memoryview, force: bool, check: Callable[[
         if check:
             check(bytes(data))  # what went into a pipe cannot be read again
         console.put(data)
-        return
-    try:
-        atomic.write(target, data, overwrite=force, check=check)
-    except FileExistsError:
-        raise _exists(target) from None
-    except OSError as error:
-        raise IrcError(f"cannot write {shown(target)}: {console.reason(error)}") from None
-
-
-# --- the codec behind it -------------------------------------------------------------
-
-
-def _api(threads: int | None) -> ModuleType:
-    """Import the codec. Where a limit on memory leaves no room for torch, its libraries would abort the process."""
-    with suppress(ImportError):  # not on every system
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY and limit < LEAST_MEMORY:
-            least = LEAST_MEMORY >> 20
-            raise IrcError(f"out of memory: torch needs {least} MB, the limit is {limit >> 20} MB")
-    if "torch" not in sys.modules:
-        # it makes 100,000 objects that stay: searching them for garbage takes longer than loading the weights
-        gc.disable()
-        import torch  # noqa: F401
-
-        gc.freeze()
-        gc.enable()
-    from codec import api
-
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    return api
-
-
-def _check_written(data: bytes) -> None:
-    """Decode what has been written; IrcError where it is not what was encoded."""
-    try:
-        _api(None).verify(data, max_pixels=None, progress=bar.reporter("verify"))
-    except IrcError as error:
-        raise IrcError(f"what was written does not decode to what was encoded: {error}") from None
+    else:
+        local.put(target, data, force, check)
 
 
 # --- commands ------------------------------------------------------------------------
@@ -147,52 +105,16 @@ def _check_written(data: bytes) -> None:
 def encode(args: Namespace, status: Status) -> None:
     """A picture to an .irc file."""
     status.file = args.IN
-    if args.effort and (args.bpp, args.size, args.psnr) != (None, None, None):
-        raise UsageError("--effort goes with -q, not with --bpp, --size or --psnr")
+    work = works.encoder(args)
     target = _target(args, SUFFIX)
-    from codec.pictures import reading
-
     started = time.perf_counter()
-    if os.path.isfile(args.IN):
-        picture, size = reading.load(args.IN, args.max_pixels), os.path.getsize(args.IN)
-    else:
-        data = console.read(args.IN)
-        picture, size = reading.load(io.BytesIO(data), args.max_pixels), len(data)
-    for note in picture.notes:
-        status.note(note)
-    extras = {bitstream.ICC: picture.icc}
-    if not args.strip:
-        extras |= {bitstream.EXIF: picture.exif, bitstream.XMP: picture.xmp}
+    with _source(args.IN) as stream:
+        made = work.run(stream, bar.reporter("encode"))
 
-    data = _api(args.threads).encode(
-        picture.pixels,
-        75.0 if args.quality is None else args.quality,
-        bpp=args.bpp,
-        size=args.size,
-        psnr=args.psnr,
-        temperature=args.temperature,
-        seed=args.seed,
-        stable=args.stable,
-        effort=args.effort,
-        extras={kind: value for kind, value in extras.items() if value},
-        device=args.device,
-        tile=args.tile,
-        weights=args.weights,
-        progress=bar.reporter("encode"),
-    )
-    if len(data) > size:
-        status.note(f"the .irc of {len(data)} bytes is larger than its source of {size} bytes")
-    _write(target, data, args.force, _check_written if args.verify else None)
-    height, width = picture.pixels.shape[:2]
-    facts = {
-        "width": width,
-        "height": height,
-        "bytes": len(data),
-        "bpp": round(8 * len(data) / (width * height), 6),
-        "quality": bitstream.read_header(data).quality,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    output.result(args.IN, target, facts, args.json)
+    def check(written: bytes) -> None:
+        ReadBack(args.threads)(written, bar.reporter("verify"))
+
+    _finish(args, status, (target, started), made, check if args.verify else None)
 
 
 def decode(args: Namespace, status: Status) -> None:
@@ -201,100 +123,19 @@ def decode(args: Namespace, status: Status) -> None:
     target = _target(args, ".png")
     started = time.perf_counter()
     data = _read_irc(args.IN)
-    if args.salvage:
-        from codec.container.damaged import read_damaged
-
-        file = read_damaged(data, args.max_pixels).file
-    else:
-        file = bitstream.read(data, args.max_pixels)
-    from codec.pictures import writing
-    from codec.pictures.metadata import Picture
-
-    name = None if target == STREAM else target
-    # what the format cannot hold is found before the work, not after it
-    writing.check_target(name, args.depth, bitstream.ALPHA in file.extras)
-    if args.depth == 8 and file.header.mode in bitstream.DEEP_MODES:
-        status.note("the picture has 16 bits a sample; --depth 16 keeps them")
-
-    lost: list[str] = []
-    pixels = _api(args.threads).decode(
-        data,
-        temperature=args.temperature,
-        seed=args.seed,
-        array=True,
-        depth=args.depth,
-        device=args.device,
-        max_pixels=args.max_pixels,
-        region=args.region,
-        scale=args.scale,
-        salvage=args.salvage,
-        notes=lost,
-        progress=bar.reporter("decode"),
-    )
-    for line in lost:
-        status.note(line)
-    extras = file.extras
-    picture = Picture(pixels, icc=extras.get(bitstream.ICC))
-    if not args.strip:
-        picture.exif = extras.get(bitstream.EXIF)
-        picture.xmp = extras.get(bitstream.XMP)
-    buffer = io.BytesIO()
-    for note in writing.save(picture, buffer, name):
-        status.note(note)
-    _write(target, buffer.getbuffer(), args.force)
-    facts = {
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
-        "bytes": file.size,
-        "bpp": round(file.bpp, 6),
-        "quality": file.header.quality,
-        "seconds": round(time.perf_counter() - started, 3),
-    }
-    output.result(args.IN, target, facts, args.json)
-
-
-def _loaded(args: Namespace, status: Status) -> Picture:
-    """The picture IN, and what is to be said of how it was read."""
-    from codec.pictures import reading
-
-    picture = reading.load(args.IN if os.path.isfile(args.IN) else io.BytesIO(console.read(args.IN)), args.max_pixels)
-    for note in picture.notes:
-        status.note(note)
-    return picture
-
-
-def _saved(args: Namespace, status: Status, picture: Picture, target: str, facts: dict[str, object]) -> None:
-    """Write a picture, and say so."""
-    from codec.pictures import writing
-
-    buffer = io.BytesIO()
-    for note in writing.save(picture, buffer, None if target == STREAM else target):
-        status.note(note)
-    _write(target, buffer.getbuffer(), args.force)
-    height, width = picture.pixels.shape[:2]
-    output.picture(args.IN, target, {"width": width, "height": height, **facts}, args.json)
+    made = works.decoder(args, _format(target)).run(io.BytesIO(data), bar.reporter("decode"))
+    _finish(args, status, (target, started), made)
 
 
 def downscale(args: Namespace, status: Status) -> None:
     """A photo to a small picture."""
     status.file = args.IN
     target = _target(args, "-small.png")
-    if target != STREAM and Path(target).suffix.lower() not in SMALL_SUFFIXES:
-        raise InputError(f"a small picture is kept without loss, as {', '.join(SMALL_SUFFIXES)}")
     started = time.perf_counter()
-    picture = _loaded(args, status)
-    if args.strip:
-        picture.exif = picture.xmp = None
-    _api(args.threads)
-    from codec.rescale import photos
-
-    small, mark = photos.down(picture.pixels, args.scale)
-    if picture.icc and mark.grey:
-        status.note("the colour profile is for grey, which a small picture is not, and was left out")
-        picture.icc = None
-    picture.pixels, picture.xmp = small, mark.in_xmp(picture.xmp)
-    seconds = round(time.perf_counter() - started, 3)
-    _saved(args, status, picture, target, {"scale": mark.scale, "weights": mark.weights, "seconds": seconds})
+    work = works.downscaler(args, _format(target))
+    with _source(args.IN) as stream:
+        made = work.run(stream)
+    _finish(args, status, (target, started), made)
 
 
 def upscale(args: Namespace, status: Status) -> None:
@@ -302,26 +143,20 @@ def upscale(args: Namespace, status: Status) -> None:
     status.file = args.IN
     target = _target(args, "-large.png")
     started = time.perf_counter()
-    picture = _loaded(args, status)
-    from codec.pictures import writing
+    with _source(args.IN) as stream:
+        made = works.upscaler(args, _format(target)).run(stream)
+    _finish(args, status, (target, started), made)
 
-    channels = picture.pixels.shape[2] if picture.pixels.ndim == 3 else 1
-    writing.check_target(None if target == STREAM else target, args.depth, channels % 2 == 0)
-    _api(args.threads)
-    from codec.rescale import mark, photos
 
-    found = mark.Mark.find(picture.xmp)
-    large = photos.up(
-        picture.pixels, found, scale=args.scale, temperature=args.temperature, seed=args.seed, depth=args.depth
-    )
-    for note in large.notes:
+def _finish(
+    args: Namespace, status: Status, run: tuple[str, float], made: Made, check: Callable[[bytes], None] | None = None
+) -> None:
+    """Write what was made to the target of this run, which has started at that time, and say so."""
+    target, started = run
+    for note in made.notes:
         status.note(note)
-    picture.pixels = large.pixels
-    picture.xmp = mark.without(picture.xmp) if picture.xmp and found else picture.xmp
-    if args.strip:  # not before: the mark was in it
-        picture.exif = picture.xmp = None
-    seconds = round(time.perf_counter() - started, 3)
-    _saved(args, status, picture, target, {"marked": found is not None and not large.notes, "seconds": seconds})
+    _write(target, made.data, args.force, check)
+    output.result(args.IN, target, {**made.facts, "seconds": round(time.perf_counter() - started, 3)}, args.json)
 
 
 def info(args: Namespace, status: Status) -> None:
@@ -344,10 +179,7 @@ def verify(args: Namespace, status: Status) -> None:
     """Whether .irc files decode to what was encoded."""
     for name in args.FILE:
         with status.guarded(name):
-            data = _read_irc(name)
-            # Damage to the container is found without the network.
-            bitstream.read(data, args.max_pixels)
-            _api(args.threads).verify(data, max_pixels=args.max_pixels, progress=bar.reporter("verify"))
+            works.verifier(args).run(io.BytesIO(_read_irc(name)), bar.reporter("verify"))
             if args.json:
                 output.tell_json({"file": name, "ok": True})
             else:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
-from codec.errors import InputError, IrcError, exit_code
+from codec.batch.local import LARGEST_INPUT, contents, opened, reason
+from codec.errors import IrcError, explained
 from codec.tool import bar
 from codec.tool.options import STREAM
 
-LARGEST_INPUT = 1 << 30  #: bytes that are read of a stream or an .irc file, at most
-PIECE = 1 << 20  #: bytes read at once
 BROKEN_PIPE = 128 + 13  #: exit status where nobody reads on, as of a program that SIGPIPE has ended
 
 
@@ -41,15 +38,6 @@ def open_streams() -> None:
             setattr(sys, name, stream)
 
 
-def reason(error: BaseException) -> str:
-    """What the system says of an error, as the end of a line."""
-    if isinstance(error, OSError) and error.errno == errno.EBADF:
-        return "it is closed"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
-
-
 # --- reading -------------------------------------------------------------------------
 
 
@@ -58,28 +46,8 @@ def read(name: str, magic: bytes = b"") -> bytes:
 
     InputError where it cannot be read or has more than `LARGEST_INPUT` bytes.
     """
-    try:
-        with nullcontext(sys.stdin.buffer) if name == STREAM else open(name, "rb") as stream:
-            start = stream.read(64)
-            # an endless device or a huge file of another kind need not be read through
-            return _with_rest(start, stream) if start.startswith(magic) else start
-    except FileNotFoundError:
-        raise InputError("no such file") from None
-    except IsADirectoryError:
-        raise InputError("is a directory, not a file") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(f"cannot be read: {reason(error)}") from None
-
-
-def _with_rest(start: bytes, stream: BinaryIO) -> bytes:
-    """What has been read of a stream, and all that is left of it."""
-    held = io.BytesIO(start)
-    held.seek(len(start))
-    while piece := stream.read(PIECE):
-        if held.tell() + len(piece) > LARGEST_INPUT:
-            raise InputError(f"more than the limit of {LARGEST_INPUT} bytes")
-        held.write(piece)
-    return held.getvalue()
+    with nullcontext(sys.stdin.buffer) if name == STREAM else opened(name) as stream:
+        return contents(stream, magic, LARGEST_INPUT)
 
 
 # --- printing ------------------------------------------------------------------------
@@ -140,19 +108,8 @@ def guard(fail: Callable[[int, str], None]) -> Iterator[None]:
     """Turn whatever goes wrong into an exit status and a message of one line, which `fail` gets."""
     try:
         yield
-    except IrcError as error:
-        fail(error.exit_code, str(error))
-    except MemoryError:
-        fail(exit_code("failure"), "out of memory")
     except Exception as error:
-        if os.environ.get("IRC_DEBUG") == "1":
-            traceback.print_exc()
-        text = str(error)
-        if "OutOfMemory" in type(error).__name__ or "allocate memory" in text or "failed to map segment" in text:
-            message = "out of memory"
-        else:
-            message = f"unexpected {type(error).__name__}: {error} (IRC_DEBUG=1 shows where)"
-        fail(exit_code("failure"), message)
+        fail(*explained(error))
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

@@ -220,6 +220,10 @@ OPTIONS = (
         _one_of(**{"8": 8, "16": 16}), default=8,
     ),
     Option(
+        ("--jpeg-quality",), ("decode", "upscale"), "quality of a .jpg, 1 to 100", "Q", _integer(1, 100),
+        default_text="95",
+    ),
+    Option(
         ("-f", "--force"), ("encode", "decode", "downscale", "upscale"),
         "overwrite an existing output; encode writes to names that end in .irc only, with -f too", default=False,
     ),

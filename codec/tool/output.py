@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from codec.batch.local import printable
 from codec.container import bitstream
 from codec.network.registry import Installed
 from codec.tool import console
@@ -27,8 +27,7 @@ def shown(name: str) -> str:
     """Return a file name that is safe to print: one line, no control or undecodable bytes."""
     if name == STREAM:
         return "standard input"
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(name)
 
 
 @dataclass
@@ -67,24 +66,14 @@ def confirm(line: str) -> None:
 
 
 def result(source: str, target: str, facts: dict[str, Any], as_json: bool) -> None:
-    """Print what encode or decode did, unless standard output is the file itself."""
+    """Print what became of a picture, unless standard output is the output itself."""
     if target == STREAM:
         return
     if as_json:
         tell_json({"input": source, "output": target, **facts})
     else:
-        shape = f"{facts['width']} x {facts['height']}"
-        confirm(f"{shown(target)}: {shape} pixels, .irc of {facts['bytes']} bytes, {facts['bpp']:.4f} bpp")
-
-
-def picture(source: str, target: str, facts: dict[str, Any], as_json: bool) -> None:
-    """Print what downscale or upscale did, unless standard output is the picture itself."""
-    if target == STREAM:
-        return
-    if as_json:
-        tell_json({"input": source, "output": target, **facts})
-    else:
-        confirm(f"{shown(target)}: {facts['width']} x {facts['height']} pixels")
+        size = f", .irc of {facts['bytes']} bytes, {facts['bpp']:.4f} bpp" if "bpp" in facts else ""
+        confirm(f"{shown(target)}: {facts['width']} x {facts['height']} pixels{size}")
 
 
 def info_facts(file: bitstream.File, installed: set[str]) -> dict[str, Any]:
