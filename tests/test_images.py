@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from codec.errors import InputError
-from codec.pictures import formats, reading, sixteen_bits, writing
+from codec.pictures import formats, parts, reading, sixteen_bits, writing
 from codec.pictures.metadata import Picture
 
 
@@ -253,7 +253,7 @@ def test_more_bits_than_pillow_reads_are_said(bits: int) -> None:
         data = bytearray(stream.getvalue())
         data[data.index(mark) + at] = values[bits] | (data[data.index(mark) + at] & 0x1F if kind == "AVIF" else 0)
         with Image.open(stream) as image:
-            assert sixteen_bits.cut_to_8(image, io.BytesIO(data)) == (bits if bits > 8 else 0)
+            assert sixteen_bits.cut_to_8(image, parts.of_file(io.BytesIO(data), kind)) == (bits if bits > 8 else 0)
 
 
 def test_first_frame() -> None:

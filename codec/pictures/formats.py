@@ -52,10 +52,28 @@ def of_image(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
     if image.mode not in _MODES or "transparency" in image.info:
-        mode = image.mode + (" with a transparent colour" if image.mode in _MODES else "")
-        remedy = _REMEDIES.get(image.mode, "RGBA" if image.mode in _MODES else "RGB")
-        raise InputError(f"mode {mode} is not supported; convert the image to {remedy} first")
+        raise refusal(image.mode)
     return np.asarray(image)
+
+
+def refusal(mode: str) -> InputError:
+    """What is raised for images of a mode that is not taken; it says what to do."""
+    remedy = _REMEDIES.get(mode, "RGBA" if mode in _MODES else "RGB")
+    shown = mode + (" with a transparent colour" if mode in _MODES else "")
+    return InputError(f"mode {shown} is not supported; convert the image to {remedy} first")
+
+
+def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """The pixels as they are to be looked at; orientation: 1 to 8, as EXIF counts."""
+    if orientation == 1:
+        return pixels
+    if orientation > 4:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def to_image(pixels: Pixels) -> Image.Image:

@@ -9,12 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 from PIL import Image
 
+from codec.pictures.account import Account
+from codec.pictures.parts import Parts
+
 EXIF_PREFIX = b"Exif\x00\x00"  #: before EXIF data in a JPEG, and as Pillow hands them out
 #: TIFF tags that say something of the picture; the others describe how the file is laid out
 _TIFF_EXIF = (270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853)
 _TIFF_XMP = 700
-#: modes whose profile is used up when they are converted to RGB
-CONVERTED_MODES = ("CMYK", "LAB", "HSV")
+_ORIENTATION = 0x0112
 
 
 @dataclass
@@ -22,14 +24,19 @@ class Picture:
     """Pixels and the metadata that travels with them.
 
     `pixels` is uint8 or uint16: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or H,W,4 (RGB, alpha). `exif` is a TIFF
-    stream, without the prefix of JPEG. `notes`: what was converted or left out on the way, a line each.
+    stream, without the prefix of JPEG. `account`: what the file states, and what became of it.
     """
 
     pixels: NDArray[Any]
     exif: bytes | None = None
     icc: bytes | None = None
     xmp: bytes | None = None
-    notes: list[str] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was converted or left out on the way, a line each."""
+        return self.account.notes
 
 
 def of_info(image: Image.Image, key: str) -> bytes | None:
@@ -40,20 +47,48 @@ def of_info(image: Image.Image, key: str) -> bytes | None:
     return bytes(value) if isinstance(value, (bytes, bytearray)) else None
 
 
-def add_metadata(picture: Picture, image: Image.Image) -> None:
-    """Take over EXIF, profile and XMP of the opened image, without what no longer holds."""
-    grey = picture.pixels.ndim == 2 or picture.pixels.shape[2] == 2
-    icc = picture.icc
-    if icc is None and image.mode not in CONVERTED_MODES:
-        icc = of_info(image, "icc_profile")
-    if icc and icc[16:20] != (b"GRAY" if grey else b"RGB "):
-        picture.notes.append(f"a colour profile that is not for {'grey' if grey else 'RGB'} was dropped")
-        icc = None
-    gamma = image.info.get("gamma")
-    if gamma and not icc and "srgb" not in image.info and abs(gamma - 1 / 2.2) > 1e-3:
-        picture.notes.append(f"the gamma of {gamma:g} that the file states is not kept")
-    picture.exif, picture.icc = _exif(image), icc or None
-    picture.xmp = of_info(image, "xmp") or None
+#: what Pillow and the parts of a file call the resolution
+_RESOLUTION = ("dpi", "resolution", "aspect", "jfif_unit", "jfif_density", "pHYs", "tag 282", "tag 283", "tag 296")
+_NO_RESOLUTION = ((1, 1), (72, 72), (96, 96))  #: what programs write that know of none
+#: of what is kept: its key in Pillow's info, and the parts of files that hold it
+_EXIF_NAMES = ("exif", "eXIf", "APP1 Exif", "EXIF", "tag 34665", "tag 34853")
+_XMP_NAMES = ("xmp", "XML:com.adobe.xmp", "APP1 XMP", "XMP ", "tag 700")
+
+
+def add_metadata(picture: Picture, image: Image.Image, parts: Parts, orientation: int) -> None:
+    """Take over EXIF and XMP of the opened image, and say in the picture's account what became of all metadata.
+
+    parts: what the image's file is made of; empty where it has none; orientation: how the pixels were turned.
+    """
+    account = picture.account
+    picture.exif, picture.xmp = _exif(image, orientation, account), of_info(image, "xmp") or None
+    account.keep(
+        "metadata",
+        *([] if account.fate_of("exif") == "dropped" else _EXIF_NAMES),
+        *(f"tag {tag}" for tag in _TIFF_EXIF),
+    )
+    account.keep("metadata", *_XMP_NAMES)
+    dpi = image.info.get("dpi")
+    in_exif = image.format == "TIFF"  # among the tags that are kept
+    if not in_exif and isinstance(dpi, tuple) and tuple(map(round, dpi)) not in _NO_RESOLUTION:
+        account.drop(
+            "resolution", f"the resolution of {float(dpi[0]):g} x {float(dpi[1]):g} dpi is not kept", *_RESOLUTION
+        )
+    else:
+        account.pass_over(*_RESOLUTION)
+
+
+def orientation_of(image: Image.Image, account: Account) -> int:
+    """How the loaded pixels have to be turned, 1 to 8 as EXIF counts; 1 for TIFF, which Pillow turns as it loads."""
+    account.keep("orientation", "tag 274", "property irot", "property imir")  # Pillow says the latter as EXIF
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # EXIF is outside the pixels: damage there must not cost the picture
+        account.drop("metadata", "the EXIF data is damaged and was dropped", *_EXIF_NAMES)
+        return 1
+    return found if found in range(1, 9) else 1
 
 
 def _of_the_picture(exif: Image.Exif) -> Image.Exif:
@@ -63,11 +98,18 @@ def _of_the_picture(exif: Image.Exif) -> Image.Exif:
     return exif
 
 
-def _exif(image: Image.Image) -> bytes | None:
+def _exif(image: Image.Image, orientation: int, account: Account) -> bytes | None:
     """The EXIF data, a TIFF stream; of a TIFF file, those of its own tags that say something of the picture."""
     if image.format != "TIFF":
         raw = of_info(image, "exif")
-        return raw.removeprefix(EXIF_PREFIX) or None if raw else None
+        if not raw or account.fate_of("exif") == "dropped":
+            return None
+        if orientation == 1:
+            return raw.removeprefix(EXIF_PREFIX) or None
+        exif = Image.Exif()
+        exif.load(raw)
+        del exif[_ORIENTATION]
+        return exif.tobytes().removeprefix(EXIF_PREFIX)
     found = _of_the_picture(image.getexif())
     return found.tobytes().removeprefix(EXIF_PREFIX) if len(found) else None
 

@@ -2,25 +2,26 @@
 
 :func:`load` hands out grey or RGB of 8 or 16 bits, with alpha where there is some, or
 raises :class:`~codec.errors.InputError` with one line that says why not and what to do;
-whatever was converted or left out on the way stands in ``Picture.notes``.
+everything that the file states stands in ``Picture.account``, with what became of it.
+:func:`of_image` does the same with an image that is open in Pillow.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from codec.container.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
-from codec.pictures import sixteen_bits
+from codec.pictures import colour, eight_bits, formats, layout, parts, sixteen_bits
+from codec.pictures.account import Account
 from codec.pictures.limit import pillow_limit
-from codec.pictures.metadata import CONVERTED_MODES, Picture, add_metadata, of_info
+from codec.pictures.metadata import Picture, add_metadata, orientation_of
+from codec.pictures.parts import Parts
 
 # Named, because Pillow's full list has formats that start other programs (EPS) or are
 # drawings rather than pictures.
@@ -61,24 +62,18 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
         stream.seek(0)
         Image.init()
         with pillow_limit(max_pixels):
-            formats = [name for name in READ_FORMATS if name in Image.OPEN]
+            taken = [name for name in READ_FORMATS if name in Image.OPEN]
 
             def reopen() -> ImageFile.ImageFile:
                 stream.seek(0)
-                return Image.open(stream, formats=formats)
+                return Image.open(stream, formats=taken)
 
             with reopen() as image:
                 check_pixels(*image.size, max_pixels)
-                notes = _frame_notes(image)
-                if bits := sixteen_bits.cut_to_8(image, stream):
-                    notes.append(f"{bits} bits a sample were read as 8")
-                if sixteen_bits.is_deep(image):
-                    picture = _load_deep(image, reopen, notes)
-                else:
-                    image.load()
-                    check_pixels(*image.size, max_pixels)
-                    picture = _convert(_upright(image, notes), notes)
-                add_metadata(picture, image)
+                account = Account()
+                _frames(image, account)
+                picture = _read(image, parts.of_file(stream, image.format), reopen, account)
+                check_pixels(*image.size, max_pixels)
                 return picture
     except (InputError, MemoryError):
         raise
@@ -91,95 +86,62 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
         raise InputError(f"the image cannot be read: {text}") from None
 
 
-def _frame_notes(image: Image.Image) -> list[str]:
+def of_image(image: Image.Image) -> Picture:
+    """The picture that a PIL image is: turned as its EXIF data says, with its profile and metadata.
+
+    Of an image that is open, but not loaded yet, the file is asked for what Pillow does not tell, such as the low bytes
+    of 16-bit colour; it is loaded then, as by any other use. Nothing else of the image changes. InputError, with the
+    remedy, for modes and colours that are not taken.
+    """
+    stream = getattr(image, "fp", None)
+    fresh = isinstance(image, ImageFile.ImageFile) and image.tile and stream is not None and stream.seekable()
+    if not fresh:
+        return _read(image, Parts(), None, Account())
+    frame, opened = image.tell(), cast(BinaryIO, stream)
+
+    def reopen() -> ImageFile.ImageFile:
+        opened.seek(0)
+        again = Image.open(opened, formats=[image.format] if image.format else None)
+        again.seek(frame)
+        return again
+
+    return _read(image, parts.of_file(opened, image.format), reopen, Account())
+
+
+def _frames(image: Image.Image, account: Account) -> None:
+    """Say which of several pictures in a file is used."""
     frames = getattr(image, "n_frames", 1)
-    notes = [f"only the first of {frames} frames is used"] if frames > 1 else []
+    if frames > 1:
+        account.drop("frames", f"only the first of {frames} frames is used")
     sizes = image.info.get("sizes", ())
     if image.format == "ICO" and len(sizes) > 1:
-        notes.append(f"only the largest of {len(sizes)} sizes is used")
-    return notes
+        account.drop("frames", f"only the largest of {len(sizes)} sizes is used")
 
 
-def _upright(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Apply the orientation of EXIF to the image itself; its metadata no longer has it then."""
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-    except MemoryError:
-        raise
-    except Exception:  # EXIF is outside the pixels: damage there must not cost the picture
-        image.info.pop("exif", None)
-        image.load()  # unless it is the pixels that are damaged
-        note = "the EXIF data is damaged and was dropped"
-        notes += [] if note in notes else [note]
-    return image
+def _read(
+    image: Image.Image, stated: Parts, reopen: Callable[[], ImageFile.ImageFile] | None, account: Account
+) -> Picture:
+    """The picture, and the account of everything that its file states.
 
-
-def _load_deep(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile], notes: list[str]) -> Picture:
-    pixels = sixteen_bits.read(image, reopen, lambda part: _upright(part, notes))
-    key = image.info.get("transparency")
-    if key is not None and pixels.shape[2:] in ((), (3,)):
-        alpha = np.where((pixels == np.array(key)).reshape(*pixels.shape[:2], -1).all(2), 0, 65535)
-        pixels = np.dstack([pixels, alpha.astype(np.uint16)])
-        notes.append("the transparent colour was turned into an alpha channel")
-    return Picture(_without_opaque_alpha(pixels, notes), notes=notes)
-
-
-def _without_opaque_alpha(pixels: NDArray[Any], notes: list[str]) -> NDArray[Any]:
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    if channels % 2 or (pixels[..., -1] < np.iinfo(pixels.dtype).max).any():
-        return pixels
-    notes.append("an alpha channel that is opaque everywhere was dropped")
-    return np.ascontiguousarray(pixels[..., 0] if channels == 2 else pixels[..., :3])
-
-
-# Mode -> the mode it is coded as and what is said of it.
-_CONVERSIONS = {
-    "1": ("L", "1-bit image stored as 8-bit grey"),
-    "P": ("RGB", "palette image stored as RGB"),
-    "PA": ("RGBA", "palette image stored as RGB"),
-    "La": ("LA", "premultiplied alpha was divided out"),
-    "RGBa": ("RGBA", "premultiplied alpha was divided out"),
-    "RGBX": ("RGB", ""),
-    "YCbCr": ("RGB", "YCbCr image stored as RGB"),
-}
-
-
-def _convert(image: Image.Image, notes: list[str]) -> Picture:
-    """8-bit pixels of a kind that is coded, from an image of any mode."""
-    icc = of_info(image, "icc_profile")
-    transparent = "transparency" in image.info
-    if image.mode in CONVERTED_MODES:
-        image, icc = _to_srgb(image, icc), None
-        notes.append("converted to sRGB through the image's colour profile")
-    elif image.mode in _CONVERSIONS:
-        mode, note = _CONVERSIONS[image.mode]
-        notes += [note] if note else []
-        image = image.convert("RGBA" if transparent and mode == "RGB" else mode)
-    elif transparent:
-        image = image.convert("LA" if image.mode == "L" else "RGBA")
-        notes.append("the transparent colour was turned into an alpha channel")
-    if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise InputError(f"{image.mode} images are not supported; convert the image to RGB first")
-    if icc and icc[16:20] == b"RGB " and image.mode in ("L", "LA"):
-        image = image.convert("RGB" if image.mode == "L" else "RGBA")
-        notes.append("grey image stored as RGB, since its colour profile is for RGB")
-    return Picture(_without_opaque_alpha(np.array(image, np.uint8), notes), notes=notes, icc=icc)
-
-
-def _to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    refusal = InputError(
-        f"{image.mode} images are supported only with a usable ICC profile; convert the image to RGB first"
-    )
-    if not icc:
-        raise refusal
-    try:
-        from PIL import ImageCms
-
-        converted = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
-    except Exception:  # a damaged profile, or a Pillow without LittleCMS
-        raise refusal from None
-    if converted is None:
-        raise refusal
-    return converted
+    reopen: opens the same file once more, None where there is none or the pixels are decoded already.
+    """
+    names = layout.names_of(image, stated)
+    if bits := sixteen_bits.cut_to_8(image, stated):
+        account.convert("samples", f"{bits} bits a sample were read as 8")
+    icc = colour.profile_of(image, stated, account)
+    if reopen is not None and isinstance(image, ImageFile.ImageFile) and sixteen_bits.is_deep(image):
+        pixels: NDArray[Any] = sixteen_bits.read(image, stated, reopen, account)
+    else:
+        image.load()
+        names += [name for name in layout.names_of(image, stated) if name not in names]
+        pixels, icc = eight_bits.read(image, stated, icc, account)
+    orientation = orientation_of(image, account)
+    pixels = formats.turned(pixels, orientation)
+    pixels, icc = colour.fitted(eight_bits.without_opaque_alpha(pixels, account), icc, account)
+    picture = Picture(pixels, icc=icc, account=account)
+    add_metadata(picture, image, stated, orientation)
+    if stated.trailing and image.format != "MPO":
+        account.drop("trailing data", f"{stated.trailing} bytes after the end of the picture are not kept")
+    layout.pass_over(image, account)
+    account.settle("metadata", names)
+    return picture

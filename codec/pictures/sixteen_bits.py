@@ -10,13 +10,15 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from codec.errors import InputError
+from codec.pictures.account import Account
+from codec.pictures.parts import Parts
 
 Samples = NDArray[np.uint16]
 _SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -51,27 +53,37 @@ def _ppm_largest(image: Image.Image) -> int:
 
 
 def read(
-    image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile], upright: Callable[[Image.Image], Image.Image]
+    image: ImageFile.ImageFile, stated: Parts, reopen: Callable[[], ImageFile.ImageFile], account: Account
 ) -> Samples:
-    """H,W[,C] uint16 of a deep image; InputError, with the remedy, for depths and layouts that are not taken.
+    """H,W[,C] uint16 of a deep image, not turned yet unless it is a TIFF, which Pillow turns.
 
-    `reopen` opens the same image once more, `upright` applies its orientation.
+    `reopen` opens the same image once more. InputError, with the remedy, for depths and layouts that are not taken.
     """
+    samples = _read(image, reopen)
+    key = image.info.get("transparency")
+    if key is None or samples.shape[2:] not in ((), (3,)):
+        return samples
+    account.convert("transparency", "the transparent colour was turned into an alpha channel", "transparency", "tRNS")
+    alpha = np.where((samples == np.array(key)).reshape(*samples.shape[:2], -1).all(2), 0, 65535)
+    return np.dstack([samples, alpha.astype(np.uint16)])
+
+
+def _read(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]) -> Samples:
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     raw = _raw_modes(image)
     if image.format == "PPM" and raw != {"I;16B"}:
         return _read_ppm(image)
     if set(tags.get(258, (16,))) == {16} and set(tags.get(339, (1,))) == {1}:
         if image.mode.startswith("I;16") or raw == {"I;16B"}:
-            grey: Samples = np.asarray(upright(image)).astype(np.uint16)
+            grey: Samples = np.asarray(image).astype(np.uint16)
             white_is_zero = tags.get(262) == 0  # Pillow leaves that as it is
             return np.invert(grey) if white_is_zero else grey
         if raw == {"LA;16B"}:
-            four = np.asarray(upright(_as(reopen(), {"LA;16B": "RGBA"}))).astype(np.uint16)
+            four = np.asarray(_as(reopen(), {"LA;16B": "RGBA"})).astype(np.uint16)
             return four[..., ::2] << np.uint16(8) | four[..., 1::2]
         if len(raw) == 1 and raw <= _COLOUR.keys():
-            high = np.asarray(upright(image)).astype(np.uint16)
-            return high << np.uint16(8) | np.asarray(upright(_as(reopen(), _COLOUR))).astype(np.uint16)
+            high = np.asarray(image).astype(np.uint16)
+            return high << np.uint16(8) | np.asarray(_as(reopen(), _COLOUR)).astype(np.uint16)
     layout = ", ".join(sorted(raw)) or image.mode
     raise InputError(f"samples of this kind ({image.format}, {layout}) are not supported; {REMEDY}")
 
@@ -99,27 +111,20 @@ def _read_ppm(image: ImageFile.ImageFile) -> Samples:
     return np.frombuffer(data, ">u2").astype(np.uint16).reshape(image.height, image.width, 3)
 
 
-def cut_to_8(image: Image.Image, stream: BinaryIO) -> int:
+def cut_to_8(image: Image.Image, stated: Parts) -> int:
     """The bits a sample of an AVIF or JPEG 2000 file that Pillow decodes to 8 bits only; 0 where it does not.
 
     Pillow does not say, so the file is asked: AVIF's `av1C` box, JPEG 2000's SIZ marker.
     """
-    if image.format not in ("AVIF", "JPEG2000") or image.mode.startswith("I"):
-        return 0
-    place = stream.tell()
-    stream.seek(0)
-    head = stream.read(1 << 16)
-    stream.seek(place)
     bits = 8
     if image.format == "AVIF":
-        at = head.find(b"av1C")
-        if 0 <= at < len(head) - 7 and head[at + 6] & 0x40:
-            bits = 12 if head[at + 6] & 0x20 else 10
-    else:
-        at = head.find(b"\xff\x4f\xff\x51")
-        if 0 <= at < len(head) - 42:
-            components = int.from_bytes(head[at + 40 : at + 42], "big")
-            bits = max(((b & 0x7F) + 1 for b in head[at + 42 : at + 42 + 3 * components : 3]), default=8)
+        for box in stated.all("property av1C"):
+            if len(box) > 2 and box[2] & 0x40:
+                bits = max(bits, 12 if box[2] & 0x20 else 10)
+    elif image.format == "JPEG2000" and not image.mode.startswith("I"):
+        size = stated.first("SIZ") or b""
+        if len(size) > 36:
+            bits = max((b & 0x7F) + 1 for b in size[36::3])
     return bits if bits > 8 else 0
 
 

@@ -1,0 +1,50 @@
+"""What picture files state of how they are written, which says nothing of the picture: a table for each format."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from codec.pictures.account import Account
+from codec.pictures.parts import Parts
+
+#: Pillow's format -> the keys of `Image.info` and the parts of the file (`codec.pictures.parts`) that only say how the
+#: file is written, or when it was, or belong to frames other than the first
+LAYOUT: dict[str, tuple[str, ...]] = {
+    "PNG": ("IHDR", "PLTE", "IDAT", "IEND", "interlace", "hIST", "sPLT", "sBIT", "tIME", "iDOT", "CgBI", "acTL", "fcTL",
+            "fdAT", "bbox", "loop", "duration", "disposal", "blend", "default_image", "bKGD",
+            "tEXt", "zTXt", "iTXt"),  # text is in `info` by its keyword
+    "JPEG": ("APP0 JFIF", "APP0 JFXX", "jfif", "jfif_version", "adobe", "adobe_transform", "APP14 Adobe", "progressive",
+             "progression", "APP2 MPF", "mp", "mpoffset", "COM"),
+    "WEBP": ("VP8X", "VP8 ", "VP8L", "ALPH", "ANIM", "ANMF", "loop", "background", "timestamp", "duration"),
+    "AVIF": ("ftyp", "hdlr", "pitm", "iloc", "iinf", "iref", "ipma", "idat", "grpl", "moov", "mdat", "free", "dinf",
+             "property ispe", "property pixi", "property av1C", "property hvcC", "property auxC", "property a1op",
+             "property a1lx", "property lsel", "timestamp", "duration"),
+    "TIFF": ("compression", *(f"tag {tag}" for tag in (
+        254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 284, 288, 289, 292, 293, 297, 317,
+        320, 322, 323, 324, 325, 330, 338, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532))),
+    "BMP": ("compression",),
+    "GIF": ("version", "background", "duration", "loop", "extension"),
+    "PPM": (),
+    "TGA": ("compression", "orientation"),
+    "JPEG2000": ("jP  ", "ftyp", "ihdr", "bpcc", "pclr", "cmap", "jp2c", "colr", "cdef", "SIZ", "COD", "COC", "QCD",
+                 "QCC", "RGN", "POC", "COM", "segment 55", "segment 57", "segment 50"),
+    "QOI": (),
+    "ICO": ("sizes",),
+    "PCX": (),
+    "SGI": (),
+    "DDS": (),
+}  # fmt: skip
+LAYOUT |= {"MPO": LAYOUT["JPEG"], "DIB": LAYOUT["BMP"], "HEIF": LAYOUT["AVIF"]}
+
+
+def names_of(image: Image.Image, stated: Parts) -> list[str]:
+    """The names of everything that is stated: keys of Pillow's info, parts of the file, tags of a TIFF."""
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    return (
+        [str(key) for key, value in image.info.items() if value is not None] + stated.names + [f"tag {t}" for t in tags]
+    )
+
+
+def pass_over(image: Image.Image, account: Account) -> None:
+    """Claim for the account what only says how the file is written."""
+    account.pass_over(*LAYOUT.get(image.format or "", ()))

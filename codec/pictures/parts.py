@@ -1,0 +1,226 @@
+"""The parts that picture files are made of: PNG chunks, JPEG segments, RIFF chunks, ISOBMFF boxes.
+
+Pillow tells much of what they say, but not all. What is listed here is the whole of a file, so that nothing in it goes
+unseen (`codec.pictures.account`). Nothing is decoded; payloads are handed out as they are, those of pixels left empty.
+Files that are damaged are listed as far as they go: whether they are pictures at all is for Pillow to say.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MOST_PARTS = 10_000  #: of a file; what is beyond is not looked at
+MOST_BYTES = 64 << 20  #: of a payload; a longer one is handed out empty
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_JPEG_STRINGS = {
+    0xE0: {b"JFIF\0": "JFIF", b"JFXX\0": "JFXX"},
+    0xE1: {b"Exif\0": "Exif", b"http://ns.adobe.com/xap/1.0/\0": "XMP",
+           b"http://ns.adobe.com/xmp/extension/\0": "XMP extension"},
+    0xE2: {b"ICC_PROFILE\0": "ICC", b"MPF\0": "MPF", b"FPXR\0": "FPXR"},
+    0xED: {b"Photoshop 3.0\0": "Photoshop"},
+    0xEE: {b"Adobe": "Adobe"},
+}  # fmt: skip
+_JPEG_2000_SEGMENTS = {
+    0x51: "SIZ", 0x52: "COD", 0x53: "COC", 0x5C: "QCD", 0x5D: "QCC", 0x5E: "RGN", 0x5F: "POC", 0x64: "COM",
+}  # fmt: skip
+_BOXES = {b"meta", b"iprp", b"ipco", b"jp2h", b"res "}  #: those that hold others which say something of the picture
+_PIXELS = {"IDAT", "fdAT", "VP8 ", "VP8L", "ALPH", "ANMF", "mdat", "idat", "jp2c"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a file.
+
+    name: the type of the chunk or box (``property colr`` where it describes an item of a HEIF or AVIF file), or a
+    JPEG's marker with the string that the payload starts with (``APP1 Exif``, ``COM``); data: its payload, without
+    lengths and CRC; offset: of the payload, in bytes from the file's start.
+    """
+
+    name: str
+    data: bytes
+    offset: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a file in their order, and the bytes that follow the picture's end."""
+
+    parts: tuple[Part, ...] = ()
+    trailing: int = 0
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self.parts)
+
+    def first(self, name: str) -> bytes | None:
+        """The payload of the first part of this name."""
+        return next((part.data for part in self.parts if part.name == name), None)
+
+    def all(self, name: str) -> list[bytes]:
+        """The payloads of all parts of this name."""
+        return [part.data for part in self.parts if part.name == name]
+
+    @property
+    def names(self) -> list[str]:
+        """The names, each once, in their order."""
+        return list(dict.fromkeys(part.name for part in self.parts))
+
+
+def of_file(stream: BinaryIO, kind: str | None) -> Parts:
+    """The parts of a file of Pillow's format `kind`; none for formats that are not taken apart here.
+
+    The stream's position is what it was before.
+    """
+    walk = _WALKS.get(kind or "")
+    if walk is None:
+        return Parts()
+    place = stream.tell()
+    try:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        found = [*itertools.islice(walk(stream, size), MOST_PARTS)]
+        end = found[-1][1] if found else 0
+        return Parts(tuple(part for part, _ in found if part.name), max(0, size - end) if end else 0)
+    finally:
+        stream.seek(place)
+
+
+# Each walk yields parts with the offset at which the picture ends, 0 where its end has not been seen.
+_Walk = Callable[[BinaryIO, int], Iterator[tuple[Part, int]]]
+
+
+def _payload(stream: BinaryIO, name: str, size: int) -> bytes:
+    """The payload that starts here, left empty for pixels and where it is too long; the stream stands behind it."""
+    if name in _PIXELS or size > MOST_BYTES:
+        stream.seek(size, io.SEEK_CUR)
+        return b""
+    return stream.read(size)
+
+
+def _text(kind: bytes) -> str:
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in kind.decode("latin-1"))
+
+
+def _png(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    stream.seek(8)
+    pixels = False
+    while len(head := stream.read(8)) == 8:
+        length, name, offset = int.from_bytes(head[:4], "big"), _text(head[4:]), stream.tell()
+        data = _payload(stream, name, length)
+        stream.seek(4, io.SEEK_CUR)
+        if name == "IDAT" and pixels:  # the pixels of a file may lie in any number of them
+            continue
+        pixels |= name == "IDAT"
+        yield Part(name, data, offset), stream.tell() if name == "IEND" else 0
+        if name == "IEND":
+            return
+
+
+def _riff(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    end = 8 + int.from_bytes(stream.read(12)[4:8], "little")
+    while stream.tell() + 8 <= min(end, size):
+        head = stream.read(8)
+        length, name, offset = int.from_bytes(head[4:], "little"), _text(head[:4]), stream.tell()
+        data = _payload(stream, name, length)
+        stream.seek(length & 1, io.SEEK_CUR)
+        yield Part(name, data, offset), end + (end & 1)
+
+
+def _jpeg_name(marker: int, data: bytes) -> str:
+    if marker == 0xFE:
+        return "COM"
+    if not 0xE0 <= marker <= 0xEF:
+        return ""
+    name = f"APP{marker - 0xE0}"
+    for start, what in _JPEG_STRINGS.get(marker, {}).items():
+        if data.startswith(start):
+            return f"{name} {what}"
+    text = data[:24].partition(b"\0")[0]
+    return f"{name} {text.decode()}" if text and text.isascii() and text.decode().isprintable() else name
+
+
+def _jpeg(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    stream.seek(2)
+    while (head := stream.read(2)) and head[0] == 0xFF:
+        while len(head) == 2 and head[1] == 0xFF:  # fill bytes
+            head = head[1:] + stream.read(1)
+        if len(head) < 2:
+            return
+        if head[1] == 0xD9:
+            yield Part("", b"", stream.tell()), stream.tell()
+            return
+        if head[1] == 0x01 or 0xD0 <= head[1] <= 0xD8:
+            continue
+        length, offset = int.from_bytes(stream.read(2), "big"), stream.tell()
+        data = stream.read(max(0, length - 2))
+        yield Part(_jpeg_name(head[1], data), data, offset), 0
+        if head[1] == 0xDA:
+            _skip_scan(stream)
+
+
+def _skip_scan(stream: BinaryIO) -> None:
+    """Go to the marker that follows coded samples, or to the end."""
+    place = stream.tell()
+    while block := stream.read(1 << 20):
+        if found := _JPEG_MARKER.search(block):
+            stream.seek(place + found.start())
+            return
+        last = block[-1:] == b"\xff" and len(block) > 1  # a marker may lie across two blocks
+        place += len(block) - last
+        stream.seek(place)
+
+
+def _jpeg_2000(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    """The boxes of a file, and the segments before the tiles of its codestream, which may also be all that there is."""
+    start = stream.read(4)
+    stream.seek(0)
+    places = [2] if start == b"\xff\x4f\xff\x51" else []
+    if not places:
+        for part, end in _boxes(stream, size):
+            yield part, end
+            places += [part.offset + 2] if part.name == "jp2c" else []
+    for place in places[:1]:
+        stream.seek(place)
+        while len(head := stream.read(4)) == 4 and head[0] == 0xFF and head[1] not in (0x90, 0xD9):
+            offset = stream.tell()
+            data = stream.read(max(0, int.from_bytes(head[2:], "big") - 2))
+            yield Part(_JPEG_2000_SEGMENTS.get(head[1], f"segment {head[1]:02X}"), data, offset), 0
+
+
+def _boxes(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    yield from ((part, 0) for part in _boxes_within(stream, size, 0))
+
+
+def _boxes_within(stream: BinaryIO, end: int, depth: int, prefix: str = "") -> Iterator[Part]:
+    while stream.tell() + 8 <= end:
+        start = stream.tell()
+        head = stream.read(8)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if length == 1:
+            length = int.from_bytes(stream.read(8), "big")
+        stop = end if length == 0 else min(start + length, end)
+        offset = stream.tell()
+        if stop < offset:
+            return
+        if kind in _BOXES and depth < 4:
+            stream.seek(4 if kind == b"meta" else 0, io.SEEK_CUR)  # "meta" has a version and flags
+            yield from _boxes_within(stream, stop, depth + 1, "property " if kind == b"ipco" else "")
+        else:
+            name = _text(kind)
+            yield Part(prefix + name, _payload(stream, name, stop - offset), offset)
+        stream.seek(stop)
+
+
+_WALKS: dict[str, _Walk] = {
+    "PNG": _png,
+    "JPEG": _jpeg,
+    "MPO": _jpeg,
+    "WEBP": _riff,
+    "AVIF": _boxes,
+    "HEIF": _boxes,
+    "JPEG2000": _jpeg_2000,
+}

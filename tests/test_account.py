@@ -1,0 +1,145 @@
+"""Everything that a picture states is kept, converted with a note, or dropped with a note."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin, features
+
+from codec.pictures import layout, parts, reading
+from codec.pictures.account import Account
+from codec.pictures.metadata import Picture
+
+PIXELS = np.random.default_rng(2).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def exif() -> Image.Exif:
+    data = Image.Exif()
+    data[0x010E], data[0x0112] = "words", 6
+    return data
+
+
+def saved(kind: str) -> bytes:
+    """A file of this format that states as much as Pillow writes into it."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Title", "a title")
+    text.add_itxt("XML:com.adobe.xmp", "<x/>")
+    options = {
+        "PNG": {"exif": exif(), "icc_profile": PROFILE, "pnginfo": text, "dpi": (300, 300)},
+        "JPEG": {"exif": exif(), "icc_profile": PROFILE, "xmp": b"<x/>", "comment": b"words", "dpi": (300, 300)},
+        "WEBP": {"exif": exif(), "icc_profile": PROFILE, "xmp": b"<x/>"},
+        "AVIF": {"exif": exif(), "icc_profile": PROFILE, "xmp": b"<x/>"},
+        "TIFF": {"exif": exif(), "icc_profile": PROFILE, "dpi": (300, 300)},
+        "GIF": {"comment": b"words", "transparency": 3},
+        "BMP": {"dpi": (300, 300)},
+        "TGA": {"id_section": b"words"},
+        "JPEG2000": {"comment": b"words"},
+    }
+    modes = {"GIF": "P", "PCX": "P"}
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).convert(modes.get(kind, "RGB")).save(stream, kind, **options.get(kind, {}))
+    return stream.getvalue()
+
+
+FORMATS = [kind for kind in reading.READ_FORMATS if kind != "AVIF" or features.check("avif")]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_everything_stated_has_a_fate(kind: str) -> None:
+    """Keys of Pillow's info, parts of the file, tags: each is in the account, and what is not kept is noted."""
+    data = saved(kind)
+    picture = reading.load(io.BytesIO(data))
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        stated = layout.names_of(image, parts.of_file(io.BytesIO(data), image.format))
+    account = picture.account
+    assert [name for name in stated if account.fate_of(name) is None] == []
+    said = " ".join(picture.notes)
+    for item in account.items:
+        if item.fate == "converted":
+            assert item.note
+        if item.fate == "dropped":
+            assert item.note in said and (item.note or all(name in said for name in item.names))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_a_future_pillow_finds_is_noticed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Image.open
+
+    def newer(*args: object, **options: object) -> Image.Image:
+        image = opened(*args, **options)  # type: ignore[arg-type]
+        image.info["gain_map"] = b"something new"
+        return image
+
+    data = saved(kind)
+    before = reading.load(io.BytesIO(data)).notes
+    monkeypatch.setattr(Image, "open", newer)
+    assert [n for n in reading.load(io.BytesIO(data)).notes if n not in before and "gain_map" in n]
+
+
+def test_an_open_image_is_the_file() -> None:
+    for kind in FORMATS:
+        data = saved(kind)
+        expected = reading.load(io.BytesIO(data))
+        with Image.open(io.BytesIO(data)) as image:
+            size = image.size
+            found = reading.of_image(image)
+            assert image.size == size or kind == "TIFF"  # Pillow turns TIFF itself
+        assert np.array_equal(found.pixels, expected.pixels)
+        assert (found.icc, found.exif, found.xmp) == (expected.icc, expected.exif, expected.xmp)
+        assert [note for note in expected.notes if note not in found.notes and "of 2" not in note] == []
+
+
+def test_an_image_that_was_made() -> None:
+    image = Image.fromarray(PIXELS)
+    image.info |= {"icc_profile": PROFILE, "exif": exif().tobytes(), "xmp": b"<x/>"}
+    picture = reading.of_image(image)
+    assert np.array_equal(picture.pixels, np.rot90(PIXELS, -1))
+    assert (picture.icc, picture.xmp) == (PROFILE, b"<x/>")
+    assert image.info["exif"] == exif().tobytes() and image.size == (32, 24)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_parts_of_a_png() -> None:
+    data = saved("PNG")
+    data = data[:33] + chunk(b"prVt", b"words") + data[33:] + b"more after the end"
+    found = parts.of_file(io.BytesIO(data), "PNG")
+    assert found.names[:2] == ["IHDR", "prVt"] and found.names[-1] == "IEND" and found.trailing == 18
+    assert found.first("prVt") == b"words" and found.first("IDAT") == b""
+    notes = reading.load(io.BytesIO(data)).notes
+    assert "18 bytes after the end of the picture are not kept" in notes
+    assert any("not kept" in note and "prVt" in note for note in notes)
+
+
+def test_parts_of_a_jpeg() -> None:
+    data = saved("JPEG")
+    data = data[:2] + b"\xff\xeb\0\x08HDR\0xx" + data[2:] + b"video"
+    found = parts.of_file(io.BytesIO(data), "JPEG")
+    assert found.names == ["APP11 HDR", "APP0 JFIF", "APP1 Exif", "APP1 XMP", "APP2 ICC", "COM"]
+    assert found.first("COM") == b"words" and found.trailing == 5
+    assert any("APP11 HDR" in note for note in reading.load(io.BytesIO(data)).notes)
+
+
+def test_parts_of_cut_files_end() -> None:
+    for kind in FORMATS:
+        data = saved(kind)
+        for length in range(0, len(data), max(1, len(data) // 40)):
+            parts.of_file(io.BytesIO(data[:length]), kind)
+
+
+def test_the_last_word_holds() -> None:
+    account = Account()
+    account.keep("colour", "gamma")
+    account.drop("colour", "the gamma is not kept", "gamma")
+    assert account.fate_of("gamma") == "dropped" and account.fate_of("exif") is None
+    with pytest.raises(ValueError):
+        account.convert("colour", "", "gamma")
+    assert Picture(PIXELS).notes == []
