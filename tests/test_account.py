@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def saved(kind: str) -> bytes:
     text = PngImagePlugin.PngInfo()
     text.add_text("Title", "a title")
     text.add_itxt("XML:com.adobe.xmp", "<x/>")
-    options = {
+    options: dict[str, dict[str, Any]] = {
         "PNG": {"exif": exif(), "icc_profile": PROFILE, "pnginfo": text, "dpi": (300, 300)},
         "JPEG": {"exif": exif(), "icc_profile": PROFILE, "xmp": b"<x/>", "comment": b"words", "dpi": (300, 300)},
         "WEBP": {"exif": exif(), "icc_profile": PROFILE, "xmp": b"<x/>"},

@@ -21,9 +21,9 @@ LAYOUT: dict[str, tuple[str, ...]] = {
              "property a1lx", "property lsel", "timestamp", "duration"),
     "TIFF": ("compression", *(f"tag {tag}" for tag in (
         254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 284, 288, 289, 292, 293, 297, 317,
-        320, 322, 323, 324, 325, 330, 338, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532))),
+        320, 322, 323, 324, 325, 330, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532))),
     "BMP": ("compression",),
-    "GIF": ("version", "background", "duration", "loop", "extension"),
+    "GIF": ("version", "background", "duration", "loop", "extension", "extension NETSCAPE2.0", "extension ANIMEXTS1.0"),
     "PPM": (),
     "TGA": ("compression", "orientation"),
     "JPEG2000": ("jP  ", "ftyp", "ihdr", "bpcc", "pclr", "cmap", "jp2c", "colr", "cdef", "SIZ", "COD", "COC", "QCD",

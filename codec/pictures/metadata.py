@@ -79,7 +79,7 @@ def add_metadata(picture: Picture, image: Image.Image, parts: Parts, orientation
 
 
 def orientation_of(image: Image.Image, account: Account) -> int:
-    """How the loaded pixels have to be turned, 1 to 8 as EXIF counts; 1 for TIFF, which Pillow turns as it loads."""
+    """How the loaded pixels have to be turned, 1 to 8 as EXIF counts; 1 for TIFF that Pillow has loaded, and turned."""
     account.keep("orientation", "tag 274", "property irot", "property imir")  # Pillow says the latter as EXIF
     try:
         found = image.getexif().get(_ORIENTATION, 1)

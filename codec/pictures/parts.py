@@ -64,6 +64,18 @@ class Parts:
         """The payloads of all parts of this name."""
         return [part.data for part in self.parts if part.name == name]
 
+    def of_primary(self, name: str, start: bytes = b"") -> bytes | None:
+        """The payload of this property of the picture itself; AVIF's and HEIF's thumbnails have properties, too.
+
+        start: what the payload starts with; several properties may have one name.
+        """
+        properties = [part for part in self.parts if part.name.startswith("property ")]
+        for number in _properties(self.first("pitm") or b"", self.first("ipma") or b""):
+            part = properties[number - 1] if 0 < number <= len(properties) else None
+            if part and part.name == f"property {name}" and part.data.startswith(start):
+                return part.data
+        return None
+
     @property
     def names(self) -> list[str]:
         """The names, each once, in their order."""
@@ -215,7 +227,82 @@ def _boxes_within(stream: BinaryIO, end: int, depth: int, prefix: str = "") -> I
         stream.seek(stop)
 
 
+def _properties(primary: bytes, associations: bytes) -> Iterator[int]:
+    """The numbers, from 1, of the properties of the primary item (boxes pitm and ipma of ISO/IEC 23008-12)."""
+    if len(primary) < 6 or len(associations) < 8:
+        return
+    item = int.from_bytes(primary[4:], "big")
+    version, wide = associations[0], associations[3] & 1
+    at, width = 8, 2 if version < 1 else 4
+    for _ in range(int.from_bytes(associations[4:8], "big")):
+        if at + width >= len(associations):
+            return
+        found = int.from_bytes(associations[at : at + width], "big") == item
+        count, at = associations[at + width], at + width + 1
+        for _ in range(count):
+            size = 2 if wide else 1
+            number = int.from_bytes(associations[at : at + size], "big") & (0x7FFF if wide else 0x7F)
+            at += size
+            if found:
+                yield number
+
+
+def _gif(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    head = stream.read(13)
+    if len(head) == 13 and head[10] & 0x80:
+        stream.seek(3 << (head[10] & 7) + 1, io.SEEK_CUR)
+    while kind := stream.read(1):
+        offset = stream.tell()
+        if kind == b"\x3b":
+            yield Part("", b"", offset), offset
+            return
+        if kind == b"\x2c":
+            image = stream.read(9)
+            if len(image) == 9 and image[8] & 0x80:
+                stream.seek(3 << (image[8] & 7) + 1, io.SEEK_CUR)
+            stream.seek(1, io.SEEK_CUR)
+            for _ in _gif_blocks(stream):
+                pass
+        elif kind == b"\x21":
+            label = stream.read(1)
+            blocks = _gif_blocks(stream)
+            name = "comment" if label == b"\xfe" else f"extension {label.hex().upper()}"
+            if label == b"\xff":
+                name = f"extension {_text(next(blocks, b''))}"
+            data = b"".join(blocks)
+            yield Part("" if label == b"\xf9" else name, data, offset), 0
+        else:
+            return
+
+
+def _gif_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    while (length := stream.read(1)) and length != b"\0":
+        yield stream.read(length[0])
+
+
+def _bmp(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    """Of a header of version 4 or 5, the fields that describe colour, and an embedded profile."""
+    file = 14 if stream.read(2) == b"BM" else 0
+    stream.seek(file)
+    header = stream.read(124)
+    length = int.from_bytes(header[:4], "little")
+    if length >= 108 and len(header) >= 108:
+        yield Part("BMP colour space", header[56:108], file + 56), 0
+    if length >= 124 and header[56:60] == b"DEBM":  # MBED
+        start, count = (int.from_bytes(header[at : at + 4], "little") for at in (112, 116))
+        stream.seek(file + start)
+        yield Part("BMP profile", _payload(stream, "BMP profile", count), file + start), 0
+
+
+def _qoi(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    yield Part("QOI colour space", stream.read(14)[13:14], 13), 0
+
+
 _WALKS: dict[str, _Walk] = {
+    "GIF": _gif,
+    "BMP": _bmp,
+    "DIB": _bmp,
+    "QOI": _qoi,
     "PNG": _png,
     "JPEG": _jpeg,
     "MPO": _jpeg,

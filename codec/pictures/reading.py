@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from codec.container.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
-from codec.pictures import colour, eight_bits, formats, layout, parts, sixteen_bits
+from codec.pictures import colour, deep_tiff, eight_bits, formats, layout, parts, sixteen_bits
 from codec.pictures.account import Account
 from codec.pictures.limit import pillow_limit
 from codec.pictures.metadata import Picture, add_metadata, orientation_of
@@ -66,7 +66,12 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
 
             def reopen() -> ImageFile.ImageFile:
                 stream.seek(0)
-                return Image.open(stream, formats=taken)
+                try:
+                    return Image.open(stream, formats=taken)
+                except UnidentifiedImageError:
+                    if tiff := deep_tiff.opened(stream):
+                        return tiff
+                    raise
 
             with reopen() as image:
                 check_pixels(*image.size, max_pixels)
@@ -128,13 +133,14 @@ def _read(
     names = layout.names_of(image, stated)
     if bits := sixteen_bits.cut_to_8(image, stated):
         account.convert("samples", f"{bits} bits a sample were read as 8")
-    icc = colour.profile_of(image, stated, account)
     if reopen is not None and isinstance(image, ImageFile.ImageFile) and sixteen_bits.is_deep(image):
         pixels: NDArray[Any] = sixteen_bits.read(image, stated, reopen, account)
+        icc = colour.profile_of(image, stated, account)
     else:
         image.load()
-        names += [name for name in layout.names_of(image, stated) if name not in names]
+        icc = colour.profile_of(image, stated, account)
         pixels, icc = eight_bits.read(image, stated, icc, account)
+    names += [name for name in layout.names_of(image, stated) if name not in names]  # more is known once it is loaded
     orientation = orientation_of(image, account)
     pixels = formats.turned(pixels, orientation)
     pixels, icc = colour.fitted(eight_bits.without_opaque_alpha(pixels, account), icc, account)
