@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from codec.errors import InputError
 from codec.pictures.account import Account
 from codec.pictures.formats import refusal
 from codec.pictures.parts import Parts
+from codec.pictures.transparency import DIVIDED_NOTE, KEY_NAMES, Extra, divided, extra_of_tiff, key_of, with_key
 
 #: modes whose profile is used up when they are converted to RGB
 _CONVERTED_MODES = ("CMYK", "LAB", "HSV")
@@ -21,8 +22,8 @@ _CONVERSIONS = {
     "1": ("L", "1-bit image stored as 8-bit grey"),
     "P": ("RGB", "palette image stored as RGB"),
     "PA": ("RGBA", "palette image stored as RGB"),
-    "La": ("LA", "premultiplied alpha was divided out"),
-    "RGBa": ("RGBA", "premultiplied alpha was divided out"),
+    "La": ("LA", DIVIDED_NOTE),
+    "RGBa": ("RGBA", DIVIDED_NOTE),
     "RGBX": ("RGB", ""),
     "YCbCr": ("RGB", "YCbCr image stored as RGB"),
 }
@@ -33,30 +34,42 @@ def read(image: Image.Image, stated: Parts, icc: bytes | None, account: Account)
 
     InputError, with the remedy, for modes that are not taken.
     """
-    transparent = image.has_transparency_data and "transparency" in image.info
     if image.mode.startswith("I;16"):
         grey = np.asarray(image).astype(np.uint16)
-        white_is_zero = (
-            image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
-        )  # Pillow leaves that as it is
+        white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0  # Pillow leaves that
         return np.invert(grey) if white_is_zero else grey, icc
     if image.mode in _CONVERTED_MODES:
         image, icc = _to_srgb(image, icc), None
         account.convert("colour", "converted to sRGB through the image's colour profile", "icc_profile")
-    elif image.mode in _CONVERSIONS:
-        mode, note = _CONVERSIONS[image.mode]
-        if note:
-            account.convert("samples", note)
-        image = image.convert("RGBA" if transparent and mode == "RGB" else mode)
-        account.keep("transparency", "transparency", "tRNS")
-    elif transparent:
-        image = image.convert("LA" if image.mode == "L" else "RGBA")
-        account.convert(
-            "transparency", "the transparent colour was turned into an alpha channel", "transparency", "tRNS"
-        )
-    if image.mode not in ("L", "LA", "RGB", "RGBA"):
-        raise refusal(image.mode)
-    return np.array(image, np.uint8), icc
+    extra = extra_of_tiff(image.tag_v2, account) if isinstance(image, TiffImagePlugin.TiffImageFile) else Extra()
+    if extra.premultiplied:
+        account.convert("transparency", DIVIDED_NOTE, "tag 338")  # by Pillow
+    key = key_of(image, stated) if image.mode in ("1", "L", "RGB") else None
+    mode, note = _CONVERSIONS.get(image.mode, (image.mode, ""))
+    if note:
+        account.convert("samples", note)
+    if image.mode == "P" and _has_alpha(image):
+        mode = "RGBA"
+        account.keep("transparency", *KEY_NAMES)
+    if mode not in ("L", "LA", "RGB", "RGBA"):
+        raise refusal(mode)
+    pixels: NDArray[Any] = np.array(image.convert(mode) if mode != image.mode else image, np.uint8)
+    if key is not None:
+        pixels = with_key(pixels, key, account)
+    return _divided(pixels, stated, account), icc
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    """Whether colours of the palette are transparent."""
+    given = image.info.get("transparency")
+    return isinstance(given, (int, bytes)) or (image.palette is not None and image.palette.mode.endswith("A"))
+
+
+def _divided(pixels: NDArray[Any], stated: Parts, account: Account) -> NDArray[Any]:
+    """The pixels, their alpha divided out where a JPEG 2000 file says that it is premultiplied."""
+    channels = stated.first("cdef") or b""
+    kinds = [channels[at : at + 2] for at in range(4, len(channels), 6)]
+    return divided(pixels, account) if b"\0\2" in kinds and pixels.ndim == 3 and pixels.shape[2] in (2, 4) else pixels
 
 
 def without_opaque_alpha(pixels: NDArray[Any], account: Account) -> NDArray[Any]:

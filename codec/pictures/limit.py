@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # of a picture within a picture, too
 
 
 @contextmanager

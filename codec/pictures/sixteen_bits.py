@@ -7,7 +7,6 @@ decoder gives the low ones; both together are the samples.
 from __future__ import annotations
 
 import struct
-import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from codec.errors import InputError
+from codec.pictures import deep_tiff
 from codec.pictures.account import Account
 from codec.pictures.parts import Parts
+from codec.pictures.transparency import key_of, with_key
 
 Samples = NDArray[np.uint16]
-_SWAPPED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-_COLOUR = {
-    f"{kind};16{order}": f"{kind};16{swapped}" for kind in ("RGB", "RGBA") for order, swapped in _SWAPPED.items()
-}
+_SWAPPED = {f"{kind};16B": f"{kind};16L" for kind in ("RGB", "RGBA")}
+_LITTLE = 1 << 14  #: samples that stay below fill a quarter of the range, or less
 REMEDY = "convert it to PNG or TIFF of 8 or 16 bits first"
 
 
@@ -55,35 +54,56 @@ def _ppm_largest(image: Image.Image) -> int:
 def read(
     image: ImageFile.ImageFile, stated: Parts, reopen: Callable[[], ImageFile.ImageFile], account: Account
 ) -> Samples:
-    """H,W[,C] uint16 of a deep image, not turned yet unless it is a TIFF, which Pillow turns.
+    """H,W[,C] uint16 of a deep image, not turned by its orientation yet.
 
     `reopen` opens the same image once more. InputError, with the remedy, for depths and layouts that are not taken.
     """
-    samples = _read(image, reopen)
-    key = image.info.get("transparency")
-    if key is None or samples.shape[2:] not in ((), (3,)):
-        return samples
-    account.convert("transparency", "the transparent colour was turned into an alpha channel", "transparency", "tRNS")
-    alpha = np.where((samples == np.array(key)).reshape(*samples.shape[:2], -1).all(2), 0, 65535)
-    return np.dstack([samples, alpha.astype(np.uint16)])
+    if image.format == "TIFF" and deep_tiff.is_deep(getattr(image, "tag_v2", {})):
+        samples = deep_tiff.read(image, _file_of(image), account)
+    else:
+        samples = _read(image, reopen)
+        key = key_of(image, stated)
+        samples = samples if key is None or samples.shape[2:] not in ((), (3,)) else with_key(samples, key, account)
+    _note_range(samples, account)
+    return samples
+
+
+def _file_of(image: ImageFile.ImageFile) -> bytes:
+    """The bytes of the file that an image is opened from; its position is what it was before."""
+    stream = image.fp
+    if stream is None:
+        raise InputError("the image cannot be read: it is closed")
+    place = stream.tell()
+    stream.seek(0)
+    data = stream.read()
+    stream.seek(place)
+    return data
+
+
+def _note_range(samples: Samples, account: Account) -> None:
+    """Say where samples fill little of the 16 bits, as those of cameras of 12 bits do that nobody has scaled."""
+    colour = samples if samples.ndim == 2 else samples[..., : samples.shape[2] - 1 + samples.shape[2] % 2]
+    low, high = int(colour.min()), int(colour.max())
+    if low < high and (high < _LITTLE or high - low < _LITTLE // 4):
+        account.convert(
+            "samples", f"the samples lie between {low} and {high} of 65535; qualities are meant for the whole range"
+        )
 
 
 def _read(image: ImageFile.ImageFile, reopen: Callable[[], ImageFile.ImageFile]) -> Samples:
-    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     raw = _raw_modes(image)
     if image.format == "PPM" and raw != {"I;16B"}:
         return _read_ppm(image)
-    if set(tags.get(258, (16,))) == {16} and set(tags.get(339, (1,))) == {1}:
+    if image.format != "TIFF":
+        image.load()
         if image.mode.startswith("I;16") or raw == {"I;16B"}:
-            grey: Samples = np.asarray(image).astype(np.uint16)
-            white_is_zero = tags.get(262) == 0  # Pillow leaves that as it is
-            return np.invert(grey) if white_is_zero else grey
+            return np.asarray(image).astype(np.uint16)
         if raw == {"LA;16B"}:
             four = np.asarray(_as(reopen(), {"LA;16B": "RGBA"})).astype(np.uint16)
             return four[..., ::2] << np.uint16(8) | four[..., 1::2]
-        if len(raw) == 1 and raw <= _COLOUR.keys():
+        if raw in ({"RGB;16B"}, {"RGBA;16B"}):
             high = np.asarray(image).astype(np.uint16)
-            return high << np.uint16(8) | np.asarray(_as(reopen(), _COLOUR)).astype(np.uint16)
+            return high << np.uint16(8) | np.asarray(_as(reopen(), _SWAPPED)).astype(np.uint16)
     layout = ", ".join(sorted(raw)) or image.mode
     raise InputError(f"samples of this kind ({image.format}, {layout}) are not supported; {REMEDY}")
 
