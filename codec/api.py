@@ -39,7 +39,8 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, **options: 
     """Encode a picture to the bytes of an .irc file.
 
     image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
-    H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality.
+    H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality; colour under alpha 0 is not kept: a smooth
+    continuation of what lies around it is coded in its place.
 
     OPTIONS
 
@@ -55,11 +56,9 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, **options: 
     extras = dict(asked.extras or {})
     for kind in (bitstream.NOISE, bitstream.DRAW):  # of another file
         extras.pop(kind, None)
-    if alpha is not None:
-        extras[bitstream.ALPHA] = formats.pack_alpha(alpha)
     session = open_session(asked.weights, asked.device)
     with Workers() as workers:
-        return picture.PictureEncoder(session, colour, asked, extras, workers).encode()
+        return picture.PictureEncoder(session, (colour, alpha), asked, extras, workers).encode()
 
 
 @overload

@@ -22,7 +22,7 @@ from codec.container import bitstream
 from codec.container.damaged import combined
 from codec.container.grid import LEVELS, Box, Layout
 from codec.network.session import Session
-from codec.pictures import formats
+from codec.pictures import formats, hidden
 from codec.pictures.formats import Pixels
 from entropy.latent import Latent
 
@@ -57,15 +57,24 @@ def assembled(shape: tuple[int, int], pieces: Iterable[tuple[Box, torch.Tensor]]
 class PictureEncoder:
     """A picture on its way into a file.
 
-    colour: H,W or H,W,3 samples of 8 or 16 bits. extras: the file's ancillary chunks, the picture's grain left out.
+    pixels: colour, H,W or H,W,3 samples of 8 or 16 bits, and alpha, H,W or None. extras: the file's ancillary chunks,
+    alpha and the picture's grain left out.
     """
 
     def __init__(
-        self, session: Session, colour: Pixels, options: EncodeOptions, extras: Mapping[str, bytes], workers: Workers
+        self,
+        session: Session,
+        pixels: tuple[Pixels, Pixels | None],
+        options: EncodeOptions,
+        extras: Mapping[str, bytes],
+        workers: Workers,
     ):
+        self.alpha, colour = pixels[1], hidden.filled(*pixels)
         height, width = colour.shape[:2]
         automatic = Layout.automatic(height, width)
         self.session, self.colour, self.options, self.extras = session, colour, options, dict(extras)
+        if self.alpha is not None:
+            self.extras[bitstream.ALPHA] = formats.pack_alpha(self.alpha)
         self.layout = automatic if options.tile is None else Layout(height, width, options.tile)
         self.header = bitstream.Header.of(
             width,
@@ -146,6 +155,7 @@ class PictureEncoder:
             )
             shape = self.layout.height, self.layout.width
             back = assembled(shape, self.meter.watch(pieces, self.blocks), self.header.mode)
+            back = hidden.filled(back, self.alpha)
             decoded = dataclasses.replace(self.source, pixels=back, refiner=None, keep=False)
             again = list(self.meter.watch(decoded.encode(quality), self.tiles))
             settled = [tile.checksum for tile in again] == [tile.checksum for tile in tiles]
@@ -155,16 +165,19 @@ class PictureEncoder:
         return tiles
 
     def _psnr(self, quality: int) -> float:
-        """PSNR in dB over all samples of the picture decoded at temperature 0."""
+        """PSNR in dB over all samples of the picture decoded at temperature 0; those under alpha 0 do not count."""
         view, grey, depth = View(quality), formats.is_grey(self.header.mode), formats.depth_of(self.header.mode)
         latent = lambda number: self.source.tile(number, quality).latent  # noqa: E731
         pieces = windows.pictures(self.session, self.layout, latent, view, self.source.workers)
-        error = 0.0
+        error, seen = 0.0, None if self.alpha is None else self.alpha > 0
         for box, x in self.meter.watch(pieces, self.blocks):
             given = self.colour[box.top : box.bottom, box.left : box.right]
             out = formats.samples(x, grey, depth)
-            error += float(((out.astype(np.float32) - given) ** 2).sum(dtype=np.float64))
-        error /= self.colour.size
+            squared = (out.astype(np.float32) - given) ** 2
+            if seen is not None:
+                squared = squared[seen[box.top : box.bottom, box.left : box.right]]
+            error += float(squared.sum(dtype=np.float64))
+        error /= self.colour.size if seen is None else max(1, int(seen.sum())) * (1 if grey else 3)
         return 10 * math.log10(np.iinfo(self.colour.dtype).max ** 2 / error) if error else math.inf
 
     def _searched(self) -> tuple[int, bytes | None]:
