@@ -99,6 +99,7 @@ class PictureEncoder:
             self.meter.part,
             Searcher(session, options.effort) if options.effort else None,
             options.searched,
+            self._unfilled(pixels[0], colour),
         )
 
     def encode(self) -> bytes:
@@ -122,6 +123,11 @@ class PictureEncoder:
         if header.temperature:
             extras = extras | {bitstream.DRAW: bytes([draw.VERSION])}
         return bitstream.write(header, [part.stream for part in parts], extras, checksums)
+
+    @staticmethod
+    def _unfilled(given: Pixels, filled: Pixels) -> Pixels | None:
+        """What a source knows of colour under alpha 0."""
+        return None if filled is given else given
 
     def _encoded(self, quality: int) -> Iterable[EncodedTile]:
         return self.meter.watch(self.source.encode(quality), self.tiles)
@@ -155,8 +161,10 @@ class PictureEncoder:
             )
             shape = self.layout.height, self.layout.width
             back = assembled(shape, self.meter.watch(pieces, self.blocks), self.header.mode)
-            back = hidden.filled(back, self.alpha)
-            decoded = dataclasses.replace(self.source, pixels=back, refiner=None, keep=False)
+            colour = hidden.filled(back, self.alpha)
+            decoded = dataclasses.replace(
+                self.source, pixels=colour, unfilled=self._unfilled(back, colour), refiner=None, keep=False
+            )
             again = list(self.meter.watch(decoded.encode(quality), self.tiles))
             settled = [tile.checksum for tile in again] == [tile.checksum for tile in tiles]
             tiles = again

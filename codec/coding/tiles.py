@@ -55,12 +55,19 @@ class Source:
     progress: Report | None = None  #: told what share of a tile has been done since the last call
     refiner: Refiner | None = None  #: searches for a better latent of each tile
     keep: bool = False  #: whether tiles will be encoded again at other qualities
+    #: the same with colour under alpha 0 as it was given, where that was filled: a picture that was decoded from a file
+    #: of this quality is known by it
+    unfilled: Pixels | None = None
     _kept: dict[int, list[Tensor]] = field(init=False, default_factory=dict)
 
-    def _bands(self, number: int) -> list[Tensor]:
+    def _bands(self, number: int, quality: int) -> list[Tensor]:
+        tile = self.layout.tiles[number]
+        if self.unfilled is not None:
+            given = windows.bands(self.session, self.unfilled, tile)
+            if self.session.recognises(*self.session.scaled(given, quality)):
+                return given
         found = self._kept.get(number)
         if found is None:
-            tile = self.layout.tiles[number]
             found = windows.bands(self.session, self.pixels, tile)
             if self.keep and (len(self._kept) + 1) * tile.height * tile.width * 12 <= KEEP:
                 self._kept[number] = found
@@ -68,7 +75,7 @@ class Source:
 
     def tile(self, number: int, quality: int) -> EncodedTile:
         """Encode one tile."""
-        stream, latent = self.session.encode(self._bands(number), quality, self.refiner, self.progress)
+        stream, latent = self.session.encode(self._bands(number, quality), quality, self.refiner, self.progress)
         return EncodedTile(stream, windows.compact(latent), checksum(latent))
 
     def encode(self, quality: int) -> Iterator[EncodedTile]:
