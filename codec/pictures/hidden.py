@@ -48,7 +48,8 @@ def _continued(value: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArr
     if weight.all():
         return value
     total = _cells(weight)
-    coarse = _continued(_cells(value) / np.maximum(total, 1), (total > 0).astype(np.float32))
+    mean = np.divide(_cells(value), np.maximum(total, 1), dtype=np.float32)
+    coarse = _continued(mean, (total > 0).astype(np.float32))
     finer = _between(_between(coarse, value.shape[0], 0), value.shape[1], 1)
     return np.where(weight > 0, value, finer)
 
