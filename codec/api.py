@@ -12,7 +12,6 @@ from __future__ import annotations
 import warnings
 from typing import Any, Literal, Unpack, overload
 
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -26,6 +25,7 @@ from codec.coding.windows import View
 from codec.container import bitstream
 from codec.container.damaged import read_damaged
 from codec.errors import DamagedError
+from codec.network import host
 from codec.network.session import open_session
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
@@ -34,7 +34,7 @@ __all__ = ["decode", "encode", "verify"]
 
 
 @takes(EncodeOptions)
-@torch.no_grad()
+@host.plainly
 def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, **options: Unpack[EncodeKeywords]) -> bytes:
     """Encode a picture to the bytes of an .irc file.
 
@@ -66,7 +66,7 @@ def decode(data: bytes, *, array: Literal[False] = ..., **options: Unpack[Decode
 @overload
 def decode(data: bytes, *, array: Literal[True], **options: Unpack[DecodeKeywords]) -> Pixels: ...
 @takes(DecodeOptions)
-@torch.no_grad()
+@host.plainly
 def decode(data: bytes, *, array: bool = False, **options: Unpack[DecodeKeywords]) -> Image.Image | Pixels:
     """Decode the bytes of an .irc file to a PIL image, or to an array.
 
@@ -108,7 +108,7 @@ def decode(data: bytes, *, array: bool = False, **options: Unpack[DecodeKeywords
     return pixels if asked.array else formats.to_image(pixels)
 
 
-@torch.no_grad()
+@host.plainly
 def verify(
     data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS, progress: Progress | None = None
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 
+from entropy.blank import Blank
 from entropy.exact_layer import IntegerLayer
 from entropy.integer import IntegerPrior
 from entropy.layers import Layer
@@ -24,7 +25,9 @@ def _layer(given: IntegerLayer, out: Layer) -> None:
 @torch.no_grad()
 def float_copy(given: IntegerPrior) -> Prior:
     """The model that `IntegerPrior.from_prior` was made of, but for rounding; frozen."""
-    out = Prior(given.config)
+    with Blank():
+        out = Prior(given.config)
+    out = out.float()
     layers = {name: layer for name, layer in out.graph.named_modules() if isinstance(layer, Layer)}
     integers = {name: layer for name, layer in given.graph.named_modules() if isinstance(layer, IntegerLayer)}
     for name, layer in layers.items():

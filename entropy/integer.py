@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from entropy.blank import Blank
 from entropy.coder import Coder, Decoder, Encoder, Models
 from entropy.config import CHANNELS, PHASES, Config
 from entropy.exact_layer import IntegerLayer, NotExact
@@ -115,9 +116,9 @@ class _Coded:
         """shape: C,h,w; wanted: to be coded, C,h,w (None: to be decoded); stepped: called after each phase."""
         channels, height, width = shape
         self.numbers, self.wanted, self.stepped = numbers, wanted, stepped
-        self.k = torch.zeros(1, channels, height, width)
+        self.k = torch.zeros(1, channels, height, width, dtype=torch.float32)
         #: channels innermost, as the convolutions have it
-        self.padded = torch.zeros(1, height + 2, width + 2, 2 * channels).permute(0, 3, 1, 2)
+        self.padded = torch.zeros(1, height + 2, width + 2, 2 * channels, dtype=torch.float32).permute(0, 3, 1, 2)
         self.features = self.padded[:, :, 1:-1, 1:-1]
 
     def codes(self, group: list[int]) -> bool:
@@ -236,9 +237,11 @@ class IntegerPrior(nn.Module):
     @classmethod
     def from_arrays(cls, config: Config, arrays: dict[str, np.ndarray]) -> IntegerPrior:
         """The inverse of `arrays`; NotExact or KeyError or ValueError where they are not what `arrays` gives."""
-        graph = Graph(config, IntegerLayer).requires_grad_(False).eval()
+        with Blank():
+            graph = Graph(config, IntegerLayer).requires_grad_(False).eval()
         graph.load_state_dict(
-            {k[6:]: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if k.startswith("graph.")}
+            {k[6:]: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if k.startswith("graph.")},
+            assign=True,
         )
         tables = Tables(*(arrays[f"tables.{field}"] for field in Tables._fields))
         tables.check()

@@ -106,7 +106,7 @@ class Prior(nn.Module):
 
     def side_bits(self, side: Tensor, noisy: Tensor, at: Interpolate, skipped: bool = False) -> Tensor:
         """Bits an image of a (noisy or rounded) side latent N,side,h,w; side: rounded; skipped: as in `forward`."""
-        total = torch.zeros(len(side), device=side.device)
+        total = torch.zeros(len(side), dtype=torch.float32, device=side.device)
         for step in side_steps(self.graph, self._bias(at), Hidden(side)):
             mean, log_scale = step.out.float().chunk(2, 1)
             cost = bits(step.of(noisy), mean, deviation(log_scale))
@@ -123,7 +123,7 @@ class Prior(nn.Module):
         side: rounded side latent; ks: rounded coefficients; noisy: those whose likelihood is taken.
         skipped: symbols of the lowest scale cost nothing, since they are not coded (entropy/tables.py).
         """
-        total = torch.zeros(len(side), device=side.device)
+        total = torch.zeros(len(side), dtype=torch.float32, device=side.device)
         known = [Hidden(k) for k in ks]
         for step in level_steps(self.graph, self._bias(given.at), torch.asinh(side), known.__getitem__):
             mean, scale = self._scaled(step, given)

@@ -10,9 +10,10 @@ import pytest
 import torch
 from roundtrip import batch, noise_photo
 
-from codec.coding.ahead import Ahead, Workers, torch_threads
+from codec.coding.ahead import Ahead, Workers
 from codec.container import grid
 from codec.container.grid import UNITS, Box, Layout
+from codec.network import host
 from codec.network.blocks import Coupling
 from codec.network.model import Codec, Scaled
 from codec.network.weights import load
@@ -85,7 +86,7 @@ def test_torch_has_its_threads_back_whatever_fails() -> None:
                 assert item and torch.get_num_threads() == 3
                 raise ZeroDivisionError
         assert kept.value and torch.get_num_threads() == 6
-        with pytest.raises(KeyError), torch_threads(1):
+        with pytest.raises(KeyError), host.torch_threads(1):
             raise KeyError
         assert torch.get_num_threads() == 6
         with ThreadPoolExecutor(1) as other:

@@ -84,7 +84,7 @@ class _Work:
         if self.threads is None:
             yield api
         else:
-            from codec.coding.ahead import torch_threads
+            from codec.network.host import torch_threads
 
             with torch_threads(self.threads):
                 yield api

@@ -10,35 +10,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Generic, TypeVar
 
-import torch
+from codec.network import host
 
 MOST = 4  #: threads that make items, since each takes 200 MB with a tile of 1024
 T = TypeVar("T")
 
 
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Torch runs on `count` threads inside, and afterwards on as many as before, whatever happens."""
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(count)
-        yield
-    finally:
-        torch.set_num_threads(before)  # threads that start later begin with this number, too
-
-
 def default_workers() -> int:
     """As many threads as torch uses, but no more than 4."""
-    return min(MOST, torch.get_num_threads())
+    return min(MOST, host.allowed_threads())
 
 
 class Workers(AbstractContextManager["Workers"]):
     """Up to `count` threads (None: `default_workers()`), which start with the first walk that has use for them.
 
-    At the end of the `with` block they have ended, and torch runs on as many threads as before.
+    At the end of the `with` block they have ended, and torch runs on as many threads as before; beyond the caller's
+    thread nothing of that is seen.
     """
 
     def __init__(self, count: int | None = None):
@@ -57,10 +47,9 @@ class Workers(AbstractContextManager["Workers"]):
             return None
         if self._pool is None:
             # torch's threads are shared out among the workers: each with all of them would be slower than one alone
-            threads = torch.get_num_threads()
-            pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(max(1, threads // count),))
+            pool = ThreadPoolExecutor(count, initializer=host.set_own_threads, initargs=(host.threads_of_each(count),))
             # whoever takes the items works beside them
-            self._at_the_end.enter_context(torch_threads(max(1, threads // 2)))
+            self._at_the_end.enter_context(host.torch_threads(host.threads_of_each(2)))
             self._at_the_end.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._pool = pool
         return self._pool
@@ -82,6 +71,7 @@ class Ahead(Generic[T]):
         if pool is None:
             yield from self._walk(self.make)
             return
+        make = host.plainly(self.make)  # a thread of its own has its own settings
         futures: dict[int, Future[T]] = {}
         left = iter(self.order)
 
@@ -90,7 +80,7 @@ class Ahead(Generic[T]):
                 following = next(left, None)
                 if following is None:
                     break
-                futures[following] = pool.submit(self.make, following)
+                futures[following] = pool.submit(make, following)
             return futures.pop(item).result()
 
         try:

@@ -13,9 +13,8 @@ import copy
 import torch
 from torch import Tensor
 
-from codec.coding.ahead import torch_threads
 from codec.container.grid import UNITS, Box
-from codec.network import model
+from codec.network import host, model
 from codec.network.session import Session
 from entropy.config import MULTIPLE
 from entropy.float_copy import float_copy
@@ -35,7 +34,7 @@ def relaxed(v: Tensor, temperature: float, random: torch.Generator) -> Tensor:
     low = v.detach().floor()
     above = (v - low).clamp(NEAR, 1 - NEAR)
     logits = torch.stack((-torch.atanh(above), -torch.atanh(1 - above))) / temperature
-    noise = torch.rand(logits.shape, generator=random).clamp(1e-9, 1 - 1e-7).to(v.device)
+    noise = torch.rand(logits.shape, generator=random, dtype=torch.float32).clamp(1e-9, 1 - 1e-7).to(v.device)
     share = torch.softmax((logits - torch.log(-torch.log(noise))) / temperature, 0)
     return low + share[1]
 
@@ -70,7 +69,7 @@ class Searcher:
         values.append(torch.from_numpy(start.side)[None].to(device, torch.float32))
         picture = Box(0, 0, *(n * MULTIPLE for n in start.side.shape[1:]))
         rows, columns = parts(picture.height), parts(picture.width)
-        with torch_threads(1):
+        with host.torch_threads(1):
             for top, bottom in zip(rows, rows[1:]):
                 for left, right in zip(columns, columns[1:]):
                     block = Box(top, left, bottom, right)

@@ -84,7 +84,7 @@ class Session:
         """Bands in steps of a quality, and that quality as the networks take it (1 float32 in 0..1). Which bands are
         coded is the integer model's word.
         """
-        q = torch.tensor([quality / QUALITY_STEPS], device=self.device)
+        q = torch.tensor([quality / QUALITY_STEPS], dtype=torch.float32, device=self.device)
         coded = torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)
         return self.model.scaled(bands, q, coded[None]), q
 

@@ -22,6 +22,7 @@ from codec.errors import WeightsError
 from codec.network import identity, registry, weights_file
 from codec.network.model import Codec
 from codec.network.transform import Analysis
+from entropy.blank import Blank
 from entropy.config import Config
 from entropy.integer import IntegerPrior
 
@@ -98,9 +99,10 @@ def read(path: Path) -> Weights:
 
 
 def _networks(config: Config, arrays: dict[str, NDArray[Any]]) -> Codec:
-    model = Codec(config, prior=False)  # the integer model stands for it
+    with Blank():
+        model = Codec(config, prior=False)  # the integer model stands for the floating-point one
     state = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items() if not k.startswith("prior.")}
-    missing, unexpected = model.load_state_dict(state, strict=False)
+    missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
     if missing or unexpected:
         raise ValueError(f"they lack {missing[:3]} or have unknown {unexpected[:3]}")
     # torch declares this argument for tensors of four dimensions only

@@ -19,6 +19,7 @@ from PIL import Image
 from codec.coding.draw import from_counters
 from codec.container.grid import Box
 from codec.errors import InputError
+from codec.network import host
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
 from codec.rescale.mark import SCALES, Mark, checksum
@@ -39,6 +40,7 @@ def _resized(alpha: NDArray[Any], width: int, height: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(alpha).resize((width, height), Image.Resampling.BICUBIC))
 
 
+@host.plainly
 def down(picture: NDArray[Any], scale: int = 2, weights: str | None = None) -> tuple[NDArray[np.uint8], Mark]:
     """A picture of any kind that `codec.encode` takes -> h,w,3 (with alpha h,w,4) of 8 bits, and its mark.
 
@@ -61,6 +63,7 @@ def down(picture: NDArray[Any], scale: int = 2, weights: str | None = None) -> t
     return small, mark
 
 
+@host.plainly
 def up(
     picture: NDArray[Any],
     mark: Mark | None = None,

@@ -14,6 +14,7 @@ import torch
 from codec.errors import WeightsError
 from codec.network import registry, weights_file
 from codec.rescale.network import Rescaler, Shape
+from entropy.blank import Blank
 
 FORMAT = "rescale-1"  #: of the arrays: those of `Rescaler`'s state, float16 where they are convolutions
 
@@ -42,8 +43,9 @@ def read(path: Path) -> Weights:
         if metadata.get("format") != FORMAT:
             raise ValueError(f"of the format {str(metadata.get('format'))[:40]}, not {FORMAT}")
         given = json.loads(metadata["config"])
-        network = Rescaler(Shape.of(given))
-        network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()})
+        with Blank():
+            network = Rescaler(Shape.of(given))
+        network.load_state_dict({k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()}, assign=True)
         id = weights_file.identity(arrays, given, FORMAT)
     network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return Weights(network, id)
