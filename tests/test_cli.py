@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import struct
 from collections.abc import Callable
@@ -73,7 +74,7 @@ def test_options_stand_anywhere_in_all_commands(
     ("photo.png -q", "-q/--quality: expected one argument"),
     ("photo.png -q --", "-q/--quality: expected one argument"),
     ("photo.png --bogus new.irc", "unrecognized arguments: --bogus"),
-    ("photo.png new.irc third", "unrecognized arguments: third"),
+    ("photo.png new.irc third", "unrecognized arguments: third (several inputs go with --out-dir DIR)"),
     ("-q 30", "required: IN")])  # fmt: skip
 def test_wrong_arguments(
     api: FakeApi, workplace: Path, line: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -86,12 +87,15 @@ def test_wrong_arguments(
 def test_examples_of_the_help(api: FakeApi, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     help_text = capsys.readouterr().out
+    Path("photos").mkdir()
+    shutil.copy("photo.png", "photos")
     for line, _ in options.EXAMPLES:
         assert line in help_text
         program, *arguments = line.split()
         assert program == options.PROGRAM
         assert cli.main([*arguments, *(["-f"] if Path("photo.irc").exists() else [])]) == 0
     assert {"photo.irc", "small.irc", "20k.irc", "small.webp"} <= set(os.listdir())
+    assert os.listdir("coded") == ["photo.irc"]
 
 
 def test_help_names_the_formats(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ PARSED = {
     "codec.training.export": "codec.training.export",
     "bench": "bench.cli",
     "bench.inside.startup": "bench.inside.startup",
+    "bench.inside.batch_speed": "bench.inside.batch_speed",
     "bench.inside.training_curve": "bench.inside.training_curve",
 }
 PACKAGES = ("codec", "entropy")

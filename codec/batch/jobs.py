@@ -6,7 +6,7 @@ nothing is raised but what ends the process. A runner (runners.py) has the task 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -46,7 +46,7 @@ Task = Callable[[Job], list[Report]]
 class Runner(Protocol):
     """Runs a task over jobs."""
 
-    def run(self, task: Task, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Report]]]:
+    def run(self, task: Task, jobs: Iterable[Job]) -> Generator[tuple[Job, list[Report]], None, None]:
         """Yield each job once, as it is done and in any order, with the reports of its files.
 
         A job whose process dies is done again, and reported as failed if that ends in the same way. Where the iterator

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context
 from types import FrameType
@@ -26,7 +26,7 @@ _CONTEXT = get_context("spawn")  # a fork would copy torch's locks without the t
 class InProcess(Runner):
     """One job after the other, in this process."""
 
-    def run(self, task: Task, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Report]]]:
+    def run(self, task: Task, jobs: Iterable[Job]) -> Generator[tuple[Job, list[Report]], None, None]:
         """As `Runner` has it."""
         for job in jobs:
             yield job, task(job)
@@ -41,7 +41,7 @@ class Processes(Runner):
     def __init__(self, count: int, threads: int = 1):
         self.count, self.threads = count, threads
 
-    def run(self, task: Task, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Report]]]:
+    def run(self, task: Task, jobs: Iterable[Job]) -> Generator[tuple[Job, list[Report]], None, None]:
         """As `Runner` has it."""
         left = iter(jobs)
         again: list[Job] = []  # a process died with them

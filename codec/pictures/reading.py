@@ -31,6 +31,12 @@ READ_FORMATS = (
 )  # fmt: skip
 
 
+def suffixes() -> frozenset[str]:
+    """The suffixes of files that may be pictures, in lower case, with their dots."""
+    Image.init()
+    return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in READ_FORMATS)
+
+
 def _reason(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"

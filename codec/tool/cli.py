@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from codec.errors import UsageError, exit_code
-from codec.tool import commands, console, manual, output
+from codec.tool import bar, batches, commands, console, manual, output
 from codec.tool.options import COMMANDS, OPTIONS, PRINTED, PROGRAM, STREAM, SUMMARY, Option
 
 #: what the options of the program itself print, by the last of their flags
@@ -65,6 +65,8 @@ class _CommandParser(_Parser):
         known, rest = super().parse_known_args(_options_first(args), namespace)
         if rest:  # found by the parser of all commands, this would send the user to the wrong help
             self.error(f"unrecognized arguments: {' '.join(rest)}")
+        if wrong := batches.arrange(known):
+            self.error(wrong)
         return known, rest
 
 
@@ -114,8 +116,11 @@ def build_parser() -> argparse.ArgumentParser:
             raise UsageError(f"there is no command {args.COMMAND!r}; the commands are {known}")
 
     for command in COMMANDS:
-        sub = parsers.add_parser(command.name, help=command.help, description=command.help, allow_abbrev=False)
-        sub.set_defaults(run=commands.RUN.get(command.name, show_help))
+        usage = ("\n" + 7 * " ").join(manual.synopses(command))
+        sub = parsers.add_parser(
+            command.name, usage=usage, help=command.help, description=command.help, allow_abbrev=False
+        )
+        sub.set_defaults(command=command.name, run=commands.RUN.get(command.name, show_help), batch=False, quiet=False)
         for name, nargs, text in command.arguments:
             sub.add_argument(name, nargs=nargs, help=text)
         _add_options(sub, [option for option in OPTIONS if command.name in option.commands])
@@ -130,7 +135,8 @@ def main(argv: list[str] | None = None) -> int:
             if not sys.warnoptions:  # libraries' warnings mean nothing to a user
                 warnings.simplefilter("ignore")
             args = build_parser().parse_args(argv)
-            args.run(args, status)
+            status.quiet = bar.quiet = args.quiet
+            (batches.run if args.batch else args.run)(args, status)
     except KeyboardInterrupt:
         status.fail(128 + signal.SIGINT, "interrupted")
     except SystemExit as stop:

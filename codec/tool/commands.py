@@ -79,9 +79,13 @@ def _refuse_photos(target: str) -> None:
         )
 
 
-def _format(target: str) -> str:
-    """The format of an output by its suffix, which goes without its dot."""
-    return "png" if target == STREAM else Path(target).suffix[1:].lower() or "png"
+def _picture(args: Namespace, ending: str) -> tuple[str, str]:
+    """The output of a command that writes a picture, and its format: its suffix, which goes without its dot."""
+    if args.format and {args.OUT, args.output} - {None, STREAM}:
+        raise UsageError("--format goes without a name of the output, whose suffix says the format")
+    target = _target(args, f"{ending}.{args.format or 'png'}")
+    suffix = "" if target == STREAM else Path(target).suffix
+    return target, args.format or suffix[1:].lower() or "png"
 
 
 def _source(name: str) -> BinaryIO:
@@ -120,19 +124,19 @@ def encode(args: Namespace, status: Status) -> None:
 def decode(args: Namespace, status: Status) -> None:
     """An .irc file to a picture."""
     status.file = args.IN
-    target = _target(args, ".png")
+    target, format = _picture(args, "")
     started = time.perf_counter()
     data = _read_irc(args.IN)
-    made = works.decoder(args, _format(target)).run(io.BytesIO(data), bar.reporter("decode"))
+    made = works.decoder(args, format).run(io.BytesIO(data), bar.reporter("decode"))
     _finish(args, status, (target, started), made)
 
 
 def downscale(args: Namespace, status: Status) -> None:
     """A photo to a small picture."""
     status.file = args.IN
-    target = _target(args, "-small.png")
+    target, format = _picture(args, "-small")
     started = time.perf_counter()
-    work = works.downscaler(args, _format(target))
+    work = works.downscaler(args, format)
     with _source(args.IN) as stream:
         made = work.run(stream)
     _finish(args, status, (target, started), made)
@@ -141,10 +145,10 @@ def downscale(args: Namespace, status: Status) -> None:
 def upscale(args: Namespace, status: Status) -> None:
     """A small picture to the photo that it was."""
     status.file = args.IN
-    target = _target(args, "-large.png")
+    target, format = _picture(args, "-large")
     started = time.perf_counter()
     with _source(args.IN) as stream:
-        made = works.upscaler(args, _format(target)).run(stream)
+        made = works.upscaler(args, format).run(stream)
     _finish(args, status, (target, started), made)
 
 
@@ -156,7 +160,7 @@ def _finish(
     for note in made.notes:
         status.note(note)
     _write(target, made.data, args.force, check)
-    output.result(args.IN, target, {**made.facts, "seconds": round(time.perf_counter() - started, 3)}, args.json)
+    status.result(args.IN, target, {**made.facts, "seconds": round(time.perf_counter() - started, 3)}, args.json)
 
 
 def info(args: Namespace, status: Status) -> None:
@@ -183,7 +187,7 @@ def verify(args: Namespace, status: Status) -> None:
             if args.json:
                 output.tell_json({"file": name, "ok": True})
             else:
-                output.confirm(f"{shown(name)}: ok")
+                status.confirm(f"{shown(name)}: ok")
 
 
 def weights(args: Namespace, status: Status) -> None:

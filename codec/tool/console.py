@@ -62,6 +62,7 @@ def say(line: str) -> None:
 
 def tell(line: str) -> None:
     """Print a line of results, escaping what the terminal's encoding lacks; quiet where a reader has seen enough."""
+    bar.close()
     encoding = sys.stdout.encoding or "utf-8"
     try:
         print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)

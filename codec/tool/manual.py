@@ -25,11 +25,12 @@ def epilog() -> str:
     return "\n".join([*lines, *(f"  {entry.code}  {entry.meaning}" for entry in EXIT_CODES)])
 
 
-def _synopsis(command: Command) -> str:
-    shapes = {None: "{}", "?": "[{}]", "+": "{}..."}
-    names = [shapes[nargs].format(name) for name, nargs, _ in command.arguments]
+def synopses(command: Command) -> list[str]:
+    """The ways to call a command, a line each."""
+    shapes = {None: "{}", "?": "[{}]", "+": "{}...", "*": "[{}...]"}
+    names = " ".join(shapes[nargs].format(name) for name, nargs, _ in command.arguments)
     options = ["[options]"] if any(command.name in option.commands for option in OPTIONS) else []
-    return " ".join([PROGRAM, command.name, *options, *names])
+    return [" ".join([PROGRAM, command.name, *options, form]).strip() for form in command.forms or (names,)]
 
 
 def man_page() -> str:
@@ -43,7 +44,7 @@ def man_page() -> str:
 
     lines = [f'.TH {PROGRAM.upper()} 1 "" "{PROGRAM}"', ".SH NAME"]
     lines += [f"{PROGRAM} \\- {roff(SUMMARY)}", ".SH SYNOPSIS", ".nf"]
-    lines += [roff(_synopsis(command)) for command in COMMANDS]
+    lines += [roff(line) for command in COMMANDS for line in synopses(command)]
     lines += [".fi", ".SH COMMANDS", *items([(command.name, command.help) for command in COMMANDS])]
     lines += [".SH OPTIONS", *items([(option.shown, option.full_help) for option in PRINTED])]
     lines += items([(option.shown, f"{', '.join(option.commands)}: {option.full_help}") for option in OPTIONS])

@@ -15,6 +15,8 @@ from typing import Any
 from codec.container.bitstream import DEFAULT_MAX_PIXELS
 
 PROGRAM = "irc"
+FORMATS = ("png", "webp", "tif", "bmp", "ppm", "jpg")  #: that pictures are written in
+EXACT_FORMATS = ("png", "webp", "tif")  #: that small pictures are written in
 SUMMARY = "a learned image codec: photos to .irc files and back"
 STREAM = "-"  #: the name that stands for standard input and output
 
@@ -115,6 +117,7 @@ class Command:
     name: str
     help: str
     arguments: tuple[tuple[str, str | None, str], ...] = ()
+    forms: tuple[str, ...] = ()  #: the ways to call it, where its arguments do not say it
 
 
 #: of the program itself, before any command; each prints a text
@@ -224,8 +227,44 @@ OPTIONS = (
         default_text="95",
     ),
     Option(
+        ("--format",), ("decode", "upscale"), "format of the outputs that are not named", metavar="|".join(FORMATS),
+        choices=FORMATS, default_text="png",
+    ),
+    Option(
+        ("--format",), ("downscale",), "format of the outputs that are not named", metavar="|".join(EXACT_FORMATS),
+        choices=EXACT_FORMATS, default_text="png",
+    ),
+    Option(
+        ("--out-dir",), ("encode", "decode", "downscale", "upscale"),
+        "write the outputs into the folder DIR, which is made if need be; goes with several inputs, and with folders, "
+        "whose pictures (of decode: .irc files) are taken", "DIR",
+    ),
+    Option(
+        ("-r", "--recursive"), ("encode", "decode", "verify", "downscale", "upscale"),
+        "take what is in folders of a folder, too; DIR gets folders of the same names", default=False,
+    ),
+    Option(
+        ("--files-from",), ("encode", "decode", "verify", "downscale", "upscale"),
+        "take the files that are named in LIST, - for standard input: a name a line, or names with a NUL after each",
+        "LIST",
+    ),
+    Option(
+        ("-j", "--jobs"), ("encode", "decode", "verify", "downscale", "upscale"),
+        "work on N files at a time, each in a process of its own", "N", _integer(1),
+        default_text="as many as there are cores and memory for; few files are worked on by one",
+    ),
+    Option(
+        ("--skip-existing",), ("encode", "decode", "downscale", "upscale"),
+        "leave out files whose output is there already, as after an interruption",
+        default=False, group="existing",
+    ),
+    Option(
         ("-f", "--force"), ("encode", "decode", "downscale", "upscale"),
         "overwrite an existing output; encode writes to names that end in .irc only, with -f too", default=False,
+        group="existing",
+    ),
+    Option(
+        ("--quiet",), ("encode", "decode", "verify", "downscale", "upscale"), "say only what goes wrong", default=False,
     ),
     Option(
         ("--strip",), ("encode", "decode", "downscale", "upscale"),
@@ -258,15 +297,17 @@ OPTIONS = (
 COMMANDS = (
     Command(
         "encode", "compress a picture to an .irc file",
-        (("IN", None, "picture, - for standard input"),
+        (("IN", "*", "picture, - for standard input; with --out-dir several, and folders"),
          ("OUT", "?", "file to write, whose name ends in .irc (default IN with its suffix replaced by .irc); - is "
           "standard output, and the default where IN is -")),
+        ("IN [OUT]", "IN... --out-dir DIR"),
     ),
     Command(
         "decode", "turn an .irc file into a picture",
-        (("IN", None, ".irc file, - for standard input"),
+        (("IN", "*", ".irc file, - for standard input; with --out-dir several, and folders"),
          ("OUT", "?", "picture to write, its format by its suffix: .png, .webp, .tif, .bmp, .ppm (all exact) or .jpg "
           "(default IN with its suffix replaced by .png); - is standard output, as PNG, and the default if IN is -")),
+        ("IN [OUT]", "IN... --out-dir DIR"),
     ),
     Command(
         "info", "print header, size and chunks of .irc files",
@@ -274,19 +315,22 @@ COMMANDS = (
     ),
     Command(
         "verify", "check that .irc files are whole and decode to what was encoded",
-        (("FILE", "+", ".irc file, - for standard input"),),
+        (("FILE", "*", ".irc file, or a folder of such; - for standard input"),),
+        ("FILE...",),
     ),
     Command(
         "downscale", "make a photo small, so that upscale makes it large again",
-        (("IN", None, "photo, - for standard input"),
+        (("IN", "*", "photo, - for standard input; with --out-dir several, and folders"),
          ("OUT", "?", "small picture to write: .png, .webp, .tif (default IN with -small.png in place of its suffix); "
           "- is standard output, as PNG, and the default if IN is -")),
+        ("IN [OUT]", "IN... --out-dir DIR"),
     ),
     Command(
         "upscale", "make a photo large again that downscale made small",
-        (("IN", None, "small picture, - for standard input"),
+        (("IN", "*", "small picture, - for standard input; with --out-dir several, and folders"),
          ("OUT", "?", "photo to write, its format by its suffix (default IN with -large.png in place of its suffix); "
           "- is standard output, as PNG, and the default if IN is -")),
+        ("IN [OUT]", "IN... --out-dir DIR"),
     ),
     Command("weights", "list the weights that are installed, and those in the folders of IRC_WEIGHTS"),
     Command("help", "print the help of a command, or that of the program", (("COMMAND", "?", "one of the commands"),)),
@@ -297,6 +341,7 @@ EXAMPLES = (
     ("irc encode --size 20000 photo.png -o 20k.irc", "the best of at most 20000 bytes"),
     ("irc decode photo.irc", "writes photo.png"),
     ("irc decode small.irc small.webp", ""),
+    ("irc encode -r photos --out-dir coded", "every photo in a folder, and in its folders"),
 )
 #: environment variable and what it does
 ENVIRONMENT = (

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from codec.batch.jobs import Report
 from codec.batch.local import printable
 from codec.container import bitstream
 from codec.network.registry import Installed
@@ -36,6 +37,7 @@ class Status:
 
     file: str = ""
     code: int = 0
+    quiet: bool = False  #: whether only failures are to be said
 
     def fail(self, code: int, message: str) -> None:
         """Report one line on standard error; the first failure sets the exit status."""
@@ -44,7 +46,23 @@ class Status:
 
     def note(self, message: str) -> None:
         """Report something worth knowing that is not an error."""
-        console.say(f"{PROGRAM}: {shown(self.file)}: note: {one_line(message)}")
+        if not self.quiet:
+            console.say(f"{PROGRAM}: {shown(self.file)}: note: {one_line(message)}")
+
+    def confirm(self, line: str) -> None:
+        """Print that something was done, unless there is no standard output: it is done nevertheless."""
+        if not self.quiet and console.has_stdout():
+            console.tell(line)
+
+    def result(self, source: str, target: str, facts: dict[str, Any], as_json: bool) -> None:
+        """Print what became of a picture, unless standard output is the output itself."""
+        if target == STREAM:
+            return
+        if as_json:
+            tell_json({"input": source, "output": target, **facts})
+        else:
+            size = f", .irc of {facts['bytes']} bytes, {facts['bpp']:.4f} bpp" if "bpp" in facts else ""
+            self.confirm(f"{shown(target)}: {facts['width']} x {facts['height']} pixels{size}")
 
     @contextmanager
     def guarded(self, name: str) -> Iterator[None]:
@@ -59,21 +77,15 @@ def tell_json(facts: dict[str, Any]) -> None:
     console.tell(json.dumps(facts))
 
 
-def confirm(line: str) -> None:
-    """Print that something was done, unless there is no standard output: what was asked for is done nevertheless."""
-    if console.has_stdout():
-        console.tell(line)
-
-
-def result(source: str, target: str, facts: dict[str, Any], as_json: bool) -> None:
-    """Print what became of a picture, unless standard output is the output itself."""
-    if target == STREAM:
-        return
-    if as_json:
-        tell_json({"input": source, "output": target, **facts})
-    else:
-        size = f", .irc of {facts['bytes']} bytes, {facts['bpp']:.4f} bpp" if "bpp" in facts else ""
-        confirm(f"{shown(target)}: {facts['width']} x {facts['height']} pixels{size}")
+def report_facts(report: Report) -> dict[str, Any]:
+    """What ``--json`` says of one file of many."""
+    names = {"file": report.source} if report.target is None else {"input": report.source, "output": report.target}
+    checked = {"ok": report.error is None} if report.target is None else {}
+    if report.error is not None:
+        return {**names, **checked, "error": one_line(report.error), "code": report.code}
+    if report.skipped:
+        return {**names, "skipped": True}
+    return {**names, **(checked or report.facts)}
 
 
 def info_facts(file: bitstream.File, installed: set[str]) -> dict[str, Any]:

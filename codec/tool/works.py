@@ -23,6 +23,7 @@ def encoder(args: Namespace) -> Encoder:
 
 def decoder(args: Namespace, format: str) -> Decoder:
     """For `irc decode`; format: of the picture, as a suffix without its dot."""
+    _check_jpeg(args, format)
     options = {name: getattr(args, name) for name in _DECODE}
     return Decoder(format, jpeg_quality=args.jpeg_quality, strip=args.strip, threads=args.threads, **options)
 
@@ -39,6 +40,7 @@ def downscaler(args: Namespace, format: str) -> Downscaler:
 
 def upscaler(args: Namespace, format: str) -> Upscaler:
     """For `irc upscale`; format: of the photo, as a suffix without its dot."""
+    _check_jpeg(args, format)
     options = {name: getattr(args, name) for name in _UPSCALE}
     return Upscaler(
         format,
@@ -48,3 +50,8 @@ def upscaler(args: Namespace, format: str) -> Upscaler:
         threads=args.threads,
         **options,
     )
+
+
+def _check_jpeg(args: Namespace, format: str) -> None:
+    if args.jpeg_quality is not None and format not in ("jpg", "jpeg"):
+        raise UsageError(f"--jpeg-quality is of .jpg files, and the output is .{format}")
