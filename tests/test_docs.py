@@ -35,6 +35,8 @@ PARSED = {
     "bench.inside.startup": "bench.inside.startup",
     "bench.inside.batch_speed": "bench.inside.batch_speed",
     "bench.inside.training_curve": "bench.inside.training_curve",
+    "bench.inside.batches": "bench.inside.batches",
+    "bench.inside.scaling": "bench.inside.scaling",
 }
 PACKAGES = ("codec", "entropy")
 
@@ -167,6 +169,10 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         check_options(PARSED[words[2]], words[3:], monkeypatch)
     elif words[0] in PARSED:
         check_options(PARSED[words[0]], words[1:], monkeypatch)
+    elif words[0] == "irc" and any("://" in word for word in words):  # of computers that are not here
+        from codec.tool.cli import build_parser
+
+        build_parser().parse_args(words[1:])
     elif words[0] == "irc":
         from codec.tool.cli import main
 

@@ -5,7 +5,8 @@
 'out/trip/day 1/a.irc'
 
 A file that is named goes into the output folder under its own name. What is found in a folder keeps its path within
-that folder, and a name of a list (``--files-from``) keeps its path, where that is relative and stays below.
+that folder, and a name of a list (``--files-from``) keeps its path, where that is relative and stays below. Sources and
+the output folder may be URLs (places.py), and sources shards (shards.py), whose outputs are shards.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from codec.batch.jobs import Job, Report
 from codec.batch.local import exists, printable, reason, unusual
+from codec.batch.places import Places, inside, is_url, joined, local
+from codec.batch.shards import is_shard
 from codec.errors import InputError, IrcError, UsageError
 
 IRC = ".irc"
@@ -33,7 +36,13 @@ class Wanted(NamedTuple):
 
     def output(self, folder: str, name: str) -> str:
         """The output of the source of this name, in an output folder."""
-        return os.path.join(folder, os.path.splitext(name)[0] + (self.ending or ""))
+        output = name if is_shard(name) else os.path.splitext(name)[0] + (self.ending or "")
+        return joined(folder, output.replace(os.sep, "/")) if is_url(folder) else os.path.join(folder, output)
+
+    def takes(self, name: str) -> bool:
+        """Whether a file of a folder is one of them."""
+        name = os.path.basename(name)
+        return not name.startswith(".") and (os.path.splitext(name)[1].lower() in self.suffixes or is_shard(name))
 
 
 @dataclass
@@ -50,6 +59,7 @@ class Found(NamedTuple):
 
     path: str
     name: str  #: its path within the output folder, before its suffix is replaced
+    size: int = 0  #: in bytes, where it is known
 
 
 class Planner:
@@ -62,6 +72,8 @@ class Planner:
     def __init__(self, wanted: Wanted, out: str | None, *, recursive: bool = False, existing: str = "refuse"):
         self.wanted, self.out, self.recursive, self.existing = wanted, out, recursive, existing
         self.plan = Plan()
+        self.places = Places()
+        self.there: frozenset[str] = frozenset()  # outputs that are URLs and not to be overwritten
 
     def make(self, named: Iterable[str], listed: Iterable[str] = ()) -> Plan:
         """The plan for files and folders that are named, and for files on a list.
@@ -74,13 +86,14 @@ class Planner:
             if isinstance(found, Report):
                 self.plan.entries.append(found)
                 continue
-            job = Job(found.path, self.wanted.output(self.out, found.name) if self.out is not None else None)
-            source = os.path.realpath(found.path)
+            target = self.wanted.output(self.out, found.name) if self.out is not None else None
+            job = Job(found.path, target, found.size)
+            source = _real(found.path)
             before = jobs.setdefault(source + "\0" + (job.target or ""), job)
             if before is not job:  # named twice, as a file and with its folder
                 continue
             if job.target is not None:
-                other = targets.setdefault(os.path.normcase(os.path.realpath(job.target)), job)
+                other = targets.setdefault(os.path.normcase(_real(job.target)), job)
                 if other is not job:
                     raise UsageError(
                         f"{printable(other.source)} and {printable(job.source)} would both be written to "
@@ -94,23 +107,56 @@ class Planner:
                     f"the output {printable(job.target or '')} of {printable(job.source)} is one of the inputs; "
                     "nothing was done"
                 )
+        if self.out is not None and is_url(self.out) and jobs and self.existing != "overwrite":
+            self.there = self._found_there(self.out)
         self.plan.entries = [self._looked_at(entry) for entry in self.plan.entries]
         return self.plan
 
     # --- sources -------------------------------------------------------------------------------
 
     def _named(self, names: Iterable[str]) -> Iterator[Found | Report]:
-        for name in names:
-            if os.path.isdir(name):
+        for name in map(local, names):
+            if is_url(name):
+                yield from self._url(name)
+            elif os.path.isdir(name):
                 yield from self._folder(name)
             else:
                 yield Found(name, os.path.basename(name))
 
     def _listed(self, names: Iterable[str]) -> Iterator[Found | Report]:
-        for name in names:
+        for name in map(local, names):
+            if is_url(name):
+                yield Found(name, inside(name))
+                continue
             kept = os.path.normpath(name)
             outside = os.path.isabs(kept) or kept.split(os.sep)[0] == os.pardir
             yield Found(name, os.path.basename(name) if outside else kept)
+
+    def _url(self, name: str) -> Iterator[Found | Report]:
+        """The file of a URL, or what is wanted in its folder."""
+        try:
+            if not self.places.is_folder(name):
+                yield Found(name, os.path.basename(name))
+                return
+            within = f"{self.out.rstrip('/')}/" if self.out else None  # where outputs go
+            count = 0
+            for file in self.places.listed(name, self.recursive):
+                hidden = any(part.startswith(".") for part in file.path.split("/")[:-1])
+                if hidden or (within is not None and file.name.startswith(within)):
+                    continue
+                if self.wanted.takes(file.name):
+                    count += 1
+                    yield Found(file.name, file.path, file.size)
+                else:
+                    self.plan.others += 1
+            if not count:
+                yield _failed(name, self._nothing())
+        except IrcError as error:
+            yield _failed(name, error)
+
+    def _nothing(self) -> InputError:
+        deeper = "" if self.recursive else " (--recursive looks into its folders, too)"
+        return InputError(f"there are no {self.wanted.what} in this folder{deeper}")
 
     def _folder(self, top: str) -> Iterator[Found | Report]:
         """What is wanted in a folder, in the order of names."""
@@ -127,15 +173,14 @@ class Planner:
             below[:] = sorted(name for name in below if self._entered(folder, name)) if self.recursive else []
             for name in sorted(files):
                 path = os.path.join(folder, name)
-                if name.startswith(".") or os.path.splitext(name)[1].lower() not in self.wanted.suffixes:
-                    self.plan.others += 1
-                else:
+                if self.wanted.takes(name):
                     count += 1
                     yield Found(path, os.path.relpath(path, top))
+                else:
+                    self.plan.others += 1
         yield from failures
         if not count + len(failures):
-            deeper = "" if self.recursive else " (--recursive looks into its folders, too)"
-            yield _failed(top, InputError(f"there are no {self.wanted.what} in this folder{deeper}"))
+            yield _failed(top, self._nothing())
 
     def _entered(self, folder: str, name: str) -> bool:
         """Whether a folder in a folder counts: not one that is hidden, a link, or where the outputs go."""
@@ -154,28 +199,56 @@ class Planner:
         if isinstance(entry, Report):
             return entry
         try:
-            status = os.stat(entry.source)
-            if kind := unusual(status):
-                raise InputError(f"{kind}, not a file")
-            if stat.S_ISDIR(status.st_mode):  # on a list
-                raise InputError("is a directory, not a file")
+            size = entry.size if is_url(entry.source) else _size(entry.source)
             if entry.target is not None and not self._free(entry.target):
                 return Report(entry.source, entry.target, skipped=True)
         except (OSError, ValueError, IrcError) as error:
             return _failed(entry.source, error, entry.target)
-        return Job(entry.source, entry.target, status.st_size)
+        return replace(entry, size=size)
 
     def _free(self, target: str) -> bool:
         """Whether the output is to be written; IrcError where it cannot be."""
-        if self.wanted.ending == IRC and not os.path.realpath(target).lower().endswith(IRC):
-            raise IrcError(f"the output {printable(target)} is a link to a file that does not end in {IRC}")
-        if os.path.isdir(target):
-            raise IrcError(f"the output {printable(target)} is a directory")
-        if not os.path.exists(target):
+        if is_url(target):
+            if target not in self.there:
+                return True
+        elif self._clear(target):
             return True
         if self.existing == "refuse":
             raise IrcError(f"{exists(target)}, --skip-existing leaves it")
         return self.existing == "overwrite"
+
+    def _clear(self, target: str) -> bool:
+        """Whether nothing is in the way of an output of this computer; IrcError where it cannot be one."""
+        real = os.path.realpath(target)
+        if self.wanted.ending == IRC and not is_shard(target) and not real.lower().endswith(IRC):
+            raise IrcError(f"the output {printable(target)} is a link to a file that does not end in {IRC}")
+        if os.path.isdir(target):
+            raise IrcError(f"the output {printable(target)} is a directory")
+        return not os.path.exists(target)
+
+    def _found_there(self, folder: str) -> frozenset[str]:
+        """What is in an output folder that is a URL: one question for all outputs."""
+        try:
+            if not self.places.exists(folder):
+                return frozenset()
+            return frozenset(file.name for file in self.places.listed(folder, True))
+        except IrcError as error:
+            raise type(error)(f"the output folder {printable(folder)}: {error}") from None
+
+
+def _real(name: str) -> str:
+    """The name by which a file is known."""
+    return name if is_url(name) else os.path.realpath(name)
+
+
+def _size(name: str) -> int:
+    """Bytes of a source; InputError where it is no file."""
+    status = os.stat(name)
+    if kind := unusual(status):
+        raise InputError(f"{kind}, not a file")
+    if stat.S_ISDIR(status.st_mode):  # on a list
+        raise InputError("is a directory, not a file")
+    return status.st_size
 
 
 def _failed(source: str, error: Exception, target: str | None = None) -> Report:

@@ -6,15 +6,18 @@ import os
 import time
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from codec.batch.callables import ReadBack
+from codec.batch.cluster import Cluster
 from codec.batch.jobs import Job, Report, Runner
-from codec.batch.local import opened, reason
+from codec.batch.local import reason
+from codec.batch.places import Places, is_url, local
 from codec.batch.plan import IRC, Plan, Planner, Wanted, listed_names
 from codec.batch.runners import InProcess, Processes
+from codec.batch.shards import AnyTask, ShardTask, is_shard
 from codec.batch.task import FileTask, Work
 from codec.errors import InputError, IrcError, UsageError
 from codec.tool import bar, console, output, works
@@ -51,14 +54,21 @@ KINDS = {
         "made large", False, lambda args: f"-large.{_format(args)}", lambda args: works.upscaler(args, _format(args))
     ),
 }
-ALONE = ("recursive", "skip_existing", "jobs", "files_from")  #: options that want an output folder, by their names
+ALONE = (
+    "recursive",
+    "skip_existing",
+    "jobs",
+    "files_from",
+    "scheduler",
+)  #: options that want an output folder, by their names
 
 
 def arrange(args: Namespace) -> str | None:
     """Sort a command's files out: IN and OUT of one picture, or (`batch`) many. Returns what is wrong with them."""
     if args.command == "verify":
         names = args.FILE
-        args.batch = args.recursive or args.jobs or args.files_from or any(map(os.path.isdir, names))
+        asked = args.recursive or args.jobs or args.files_from or args.scheduler
+        args.batch = asked or any(os.path.isdir(name) or is_url(name) or is_shard(name) for name in names)
     elif args.command in KINDS:
         names, args.batch = args.IN, args.out_dir is not None
     else:
@@ -70,6 +80,9 @@ def arrange(args: Namespace) -> str | None:
     for name in ALONE:
         if getattr(args, name):
             return f"--{name.replace('_', '-')} goes with --out-dir DIR"
+    for name in names:
+        if is_url(name) or is_shard(name):
+            return f"{'a URL' if is_url(name) else 'a shard (.tar)'} goes with --out-dir DIR"
     if len(names) > 2:
         return f"unrecognized arguments: {' '.join(map(shown, names[2:]))} (several inputs go with --out-dir DIR)"
     args.IN, args.OUT = [*names, None][:2]
@@ -79,39 +92,51 @@ def arrange(args: Namespace) -> str | None:
 def run(args: Namespace, status: Status) -> None:
     """Carry a command out over many files."""
     kind = KINDS[args.command]
+    if args.command != "verify":
+        args.out_dir = local(args.out_dir)
     plan = _plan(args, kind)
     jobs = [entry for entry in plan.entries if isinstance(entry, Job)]
-    runner, threads = _runner(args, len(jobs))
-    args.threads = threads
-    task = FileTask(
-        kind.work(args),
-        irc=kind.irc,
-        overwrite=args.command != "verify" and args.force,
-        check=ReadBack(threads) if args.command == "encode" and args.verify else None,
-    )
-    if args.command != "verify" and jobs:
-        _make(args.out_dir)
-    tally = Tally(args, status, kind, plan)
-    try:
-        with tally, closing(runner.run(task, jobs)) as results:
-            for job, reports in results:
-                tally.add(job, reports)
-    except (KeyboardInterrupt, SystemExit):
-        status.code = 0  # it is the interruption that counts
-        again = "" if args.command == "verify" else "; the same again with --skip-existing goes on from here"
-        tally.tell(f"interrupted{again}")
-        status.file = ""
-        raise
+    with _runner(args, len(jobs)) as runner:
+        task = _task(args, kind)
+        if args.command != "verify" and jobs and not is_url(args.out_dir):
+            _make(args.out_dir)
+        tally = Tally(args, status, kind, plan)
+        try:
+            with tally, closing(runner.run(task, jobs)) as results:
+                for job, reports in results:
+                    tally.add(job, reports)
+        except (KeyboardInterrupt, SystemExit):
+            status.code = 0  # it is the interruption that counts
+            again = "" if args.command == "verify" else "; the same again with --skip-existing goes on from here"
+            tally.tell(f"interrupted{again}")
+            status.file = ""
+            raise
     tally.tell()
 
 
-def _plan(args: Namespace, kind: Kind) -> Plan:
-    if kind.irc:
-        wanted = Wanted(f"{IRC} files", frozenset({IRC}), kind.ending(args))
-    else:
-        from codec.pictures import reading
+def _task(args: Namespace, kind: Kind) -> AnyTask:
+    """What is done to each file, or to each file of a shard."""
+    work = kind.work(args)
+    wanted = _wanted(args, kind)
+    check = ReadBack(args.threads) if args.command == "encode" and args.verify else None
+    # a job whose worker was lost is done again, and its output may be there; what was there before, the plan knows
+    overwrite = args.command != "verify" and (args.force or args.scheduler is not None)
+    suffix = wanted.ending and "." + wanted.ending.rpartition(".")[2]  # "-small" would part a picture from its sample
+    return AnyTask(
+        FileTask(work, irc=kind.irc, overwrite=overwrite, check=check, store=Places()),
+        ShardTask(work, takes=wanted.suffixes, suffix=suffix or "", overwrite=overwrite, check=check),
+    )
 
-        wanted = Wanted("pictures", reading.suffixes(), kind.ending(args))
+
+def _wanted(args: Namespace, kind: Kind) -> Wanted:
+    if kind.irc:
+        return Wanted(f"{IRC} files", frozenset({IRC}), kind.ending(args))
+    from codec.pictures import reading
+
+    return Wanted("pictures", reading.suffixes(), kind.ending(args))
+
+
+def _plan(args: Namespace, kind: Kind) -> Plan:
     names = args.FILE if args.command == "verify" else args.IN
     if STREAM in names:
         raise UsageError("standard input is one picture; it does not go with folders and several files")
@@ -126,13 +151,13 @@ def _plan(args: Namespace, kind: Kind) -> Plan:
     listed = [] if args.files_from is None else listed_names(_list(args.files_from))
     if args.files_from is not None and not listed and not names:
         raise InputError(f"{shown(args.files_from)} names no files")
-    return Planner(wanted, out, recursive=args.recursive, existing=existing).make(names, listed)
+    return Planner(_wanted(args, kind), out, recursive=args.recursive, existing=existing).make(names, listed)
 
 
 def _list(name: str) -> bytes:
     if name == STREAM:
         return console.read(name)
-    with opened(name) as stream:
+    with Places().open(name) as stream:
         return stream.read()
 
 
@@ -143,13 +168,20 @@ def _make(folder: str) -> None:
         raise IrcError(f"cannot make the folder {shown(folder)}: {reason(error)}") from None
 
 
-def _runner(args: Namespace, jobs: int) -> tuple[Runner, int | None]:
-    """Who does the jobs, and the threads of each process (None: as many as there are cores)."""
+@contextmanager
+def _runner(args: Namespace, jobs: int) -> Iterator[Runner]:
+    """Who does the jobs; args.threads becomes those of each process (None: as many as there are cores)."""
+    if args.scheduler is not None and jobs:
+        args.threads = args.threads or 1
+        with Cluster(args.scheduler) as cluster:
+            yield cluster
+        return
     count = min(jobs, args.jobs or _automatic(jobs, args.threads or 1))
     if count < 2:
-        return InProcess(), args.threads
-    threads = args.threads or 1
-    return Processes(count, threads), threads
+        yield InProcess()
+    else:
+        args.threads = args.threads or 1
+        yield Processes(count, args.threads)
 
 
 def _automatic(jobs: int, threads: int) -> int:

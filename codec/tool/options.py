@@ -237,7 +237,8 @@ OPTIONS = (
     Option(
         ("--out-dir",), ("encode", "decode", "downscale", "upscale"),
         "write the outputs into the folder DIR, which is made if need be; goes with several inputs, and with folders, "
-        "whose pictures (of decode: .irc files) are taken", "DIR",
+        "whose pictures (of decode: .irc files) and shards (.tar) are taken; DIR and inputs may be URLs (s3://...)",
+        "DIR",
     ),
     Option(
         ("-r", "--recursive"), ("encode", "decode", "verify", "downscale", "upscale"),
@@ -251,7 +252,12 @@ OPTIONS = (
     Option(
         ("-j", "--jobs"), ("encode", "decode", "verify", "downscale", "upscale"),
         "work on N files at a time, each in a process of its own", "N", _integer(1),
-        default_text="as many as there are cores and memory for; few files are worked on by one",
+        default_text="as many as there are cores and memory for; few files are worked on by one", group="workers",
+    ),
+    Option(
+        ("--scheduler",), ("encode", "decode", "verify", "downscale", "upscale"),
+        "have the work done by the Dask cluster whose scheduler is at ADDRESS, such as tcp://10.0.0.1:8786", "ADDRESS",
+        group="workers",
     ),
     Option(
         ("--skip-existing",), ("encode", "decode", "downscale", "upscale"),
