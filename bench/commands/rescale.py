@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.metrics.rescaling import published
 from bench.peers.codecs import CODECS
 from bench.runs.images import machine, write_json
-from bench.runs.rescaling import METHODS, Mean, Row, Through, means, measure, spread
+from bench.runs.rescaling import DIRECT, METHODS, Mean, Row, Through, means, measure, spread
 
 __all__ = ["add"]
 
@@ -25,7 +25,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--through", action="append", default=[], metavar="CODEC=S,...",
-        help="send the small pictures through a codec at these settings, too; can be given again",
+        help="send the small pictures, and photos at their own size, through a codec at these settings, too; can be "
+        "given again",
     )  # fmt: skip
     parser.add_argument(
         "--draws", type=count, metavar="N", help="also draw N times at temperature 1, and say the spread"
@@ -50,6 +51,10 @@ def run(args: argparse.Namespace) -> int:
                 for through in between:
                     say(f"{folder.name} x{scale} {method} {through}".rstrip())
                     rows += measure(folder, method, scale, through)
+            for through in between[1:]:
+                if scale == scales[0]:  # it depends on the scale only by the border that PSNR leaves out
+                    say(f"{folder.name} {DIRECT} {through}")
+                    rows += measure(folder, DIRECT, scale, through)
             if args.draws:
                 spreads[f"{folder.name} x{scale}"] = spread(folder, scale, args.draws)
     found = means(rows)
@@ -87,27 +92,30 @@ def _through(text: str) -> list[Through]:
 def _table(found: list[Mean], scale: int, markdown: bool) -> str:
     """Return PSNR-Y / SSIM-Y a set, measured and published; of measured ones RGB and the small picture, too."""
     sets = list(dict.fromkeys(m.set for m in found))
-    head = [f"x{scale}", "parameters", *sets]
+    head = [f"x{scale}", "parameters", "kMAC a pixel, each way", *sets]
     lines = []
     for row in published():
         if row.scale == scale:
             size = f"{row.parameters / 1e6:.2f} M" if row.parameters else ""
-            lines.append([f"{row.method} (published)", size, *(_cell(row.sets.get(name)) for name in sets)])
+            cost = f"{row.kmac:.0f}" if row.kmac else ""
+            lines.append([f"{row.method} (published)", size, cost, *(_cell(row.sets.get(name)) for name in sets)])
     for method in dict.fromkeys(m.method for m in found):
         mine = {m.set: m for m in found if m.method == method}
-        size = f"{_parameters(scale) / 1e6:.2f} M" if method == "irc" else ""
-        lines.append([method, size, *(_cell((mine[s].psnr_y, mine[s].ssim_y)) for s in sets)])
-        lines.append([f"{method}: over RGB", "", *(f"{mine[s].psnr_rgb:.2f}" for s in sets)])
-        if method != "bicubic":
+        size, cost = _size(scale) if method == "irc" else ("", "")
+        lines.append([method, size, cost, *(_cell((mine[s].psnr_y, mine[s].ssim_y)) for s in sets)])
+        lines.append([f"{method}: over RGB", "", "", *(f"{mine[s].psnr_rgb:.2f}" for s in sets)])
+        if method == "irc":
             small = (f"{mine[s].small_y:.1f}, {mine[s].small_rgb:.1f}" for s in sets)
-            lines.append([f"{method}: small picture against bicubic, Y, RGB", "", *small])
+            lines.append([f"{method}: small picture against bicubic, Y, RGB", "", "", *small])
     return _aligned(head, lines, markdown)
 
 
-def _parameters(scale: int) -> int:
+def _size(scale: int) -> tuple[str, str]:
+    """Return the parameters and the arithmetic of irc's network (`bench.inside.macs` counts it where it happens)."""
     from codec.rescale.weights import load
 
-    return sum(p.numel() for p in load(scale).network.parameters())
+    network = load(scale).network
+    return f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M", f"{network.multiplications / 1000:.0f}"
 
 
 def _cell(values: tuple[float, float | None] | None) -> str:
@@ -119,7 +127,15 @@ def _cell(values: tuple[float, float | None] | None) -> str:
 def _between(found: list[Mean]) -> str:
     head = ["set", "scale", "method", "through", "bpp", "PSNR-Y", "over RGB"]
     lines = [
-        [m.set, f"x{m.scale}", m.method, m.through, f"{m.bpp:.3f}", f"{m.psnr_y:.2f}", f"{m.psnr_rgb:.2f}"]
+        [
+            m.set,
+            "" if m.method == DIRECT else f"x{m.scale}",
+            m.method,
+            m.through,
+            f"{m.bpp:.3f}",
+            f"{m.psnr_y:.2f}",
+            f"{m.psnr_rgb:.2f}",
+        ]
         for m in found
     ]
     return _aligned(head, lines, False)

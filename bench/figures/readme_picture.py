@@ -38,17 +38,23 @@ def versions(photo: Image8, size: int) -> list[tuple[str, Image8]]:
     ]
 
 
+def labelled(parts: list[tuple[str, Image8]]) -> Image.Image:
+    """Pictures side by side, each below its label."""
+    out = Image.new(
+        "RGB", (sum(p.shape[1] + GAP for _, p in parts) - GAP, max(len(p) for _, p in parts) + LABEL), "white"
+    )
+    pen, font, left = ImageDraw.Draw(out), ImageFont.load_default(13), 0
+    for label, pixels in parts:
+        out.paste(Image.fromarray(np.ascontiguousarray(pixels)), (left, LABEL))
+        pen.text((left + 4, 5), label, "black", font)
+        left += pixels.shape[1] + GAP
+    return out
+
+
 def sheet(pictures: list[tuple[str, Image8]], box: tuple[int, int, int, int], scale: int) -> Image.Image:
     """The same part (x, y, width, height) of each picture side by side, enlarged without smoothing, labelled."""
     x, y, w, h = box
-    out = Image.new("RGB", (len(pictures) * (w * scale + GAP) - GAP, h * scale + LABEL), "white")
-    pen, font = ImageDraw.Draw(out), ImageFont.load_default(13)
-    for i, (label, pixels) in enumerate(pictures):
-        part = Image.fromarray(np.ascontiguousarray(pixels[y : y + h, x : x + w]))
-        left = i * (w * scale + GAP)
-        out.paste(part.resize((w * scale, h * scale), Image.Resampling.NEAREST), (left, LABEL))
-        pen.text((left + 4, 5), label, "black", font)
-    return out
+    return labelled([(label, p[y : y + h, x : x + w].repeat(scale, 0).repeat(scale, 1)) for label, p in pictures])
 
 
 def main(argv: list[str] | None = None) -> int:

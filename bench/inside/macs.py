@@ -1,10 +1,12 @@
-"""Multiply-accumulates of one decoding, a pixel, counted where they happen.
+"""Multiply-accumulates of one decoding, or of rescaling, a pixel, counted where they happen.
 
     python -m bench.inside.macs PHOTO --quality 50
+    python -m bench.inside.macs PHOTO --rescale 2
 
 Every convolution of a decode is counted, those of 1x1 as the products of matrices that they are: probability model,
 head, couplings. Lifting steps of the wavelet and
-rotation of the colours are not convolutions; they are added by their number.
+rotation of the colours are not convolutions; they are added by their number. `--rescale` counts `codec.downscale` and
+`codec.upscale` of the middle of a photo, which is one window, so that none of it is computed twice.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ import torch
 
 import codec
 from bench.inside.program import parser as program
-from bench.runs.images import read_image
+from bench.metrics.distortion import Image8
+from bench.runs.images import middle, read_image
+from codec.rescale.picture import SIDE
 
 #: 3 colours, 2 directions, 4 lifting steps and 2 scalings for each pair of samples; levels
 LIFTING = 3 * 2 * 3 * (1 + 1 / 4 + 1 / 16 + 1 / 64)
@@ -36,6 +40,7 @@ def part() -> str:
             ("head", "codec/network/head.py"),
             ("probability model", "entropy/integer.py"),
             ("transform", "codec/network/transform.py"),
+            ("rescaling", "codec/rescale/network.py"),
         ):
             if name.endswith(ending):
                 return found
@@ -65,21 +70,44 @@ def counted() -> Iterator[Counter[str]]:
         torch.nn.functional.conv2d, torch.addmm = originals
 
 
+def of_decoding(pixels: Image8, quality: float) -> Counter[str]:
+    """Count a decoding of a picture, by part."""
+    data = codec.encode(pixels, quality)
+    with counted() as counts:
+        codec.decode(data)
+    counts["transform"] += round((LIFTING + ROTATION) * pixels.shape[0] * pixels.shape[1])
+    counts["decode"] = sum(counts.values())
+    return counts
+
+
+def of_rescaling(pixels: Image8, scale: int) -> Counter[str]:
+    """Count each way of rescaling; the Haar wavelet's additions are not multiplications."""
+    both: Counter[str] = Counter()
+    with counted() as counts:
+        small = codec.downscale(pixels, scale)
+    both["downscale"] = counts["rescaling"]
+    with counted() as counts:
+        codec.upscale(small)
+    both["upscale"] = counts["rescaling"]
+    return both
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the program on its arguments (default: the command line's)."""
     parser = program("bench.inside.macs", __doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("--quality", type=float, default=50)
+    parser.add_argument("--rescale", type=int, choices=(2, 4), help="count rescaling by this instead")
     a = parser.parse_args(argv)
     pixels = read_image(a.photo)
-    data = codec.encode(pixels, a.quality)
-    with counted() as counts:
-        codec.decode(data)
-    area = pixels.shape[0] * pixels.shape[1]
-    counts["transform"] += round((LIFTING + ROTATION) * area)
-    for name, count in sorted(counts.items()):
-        print(f"{name:18} {count / area / 1000:8.2f} kMAC/pixel")
-    print(f"{'decode':18} {sum(counts.values()) / area / 1000:8.2f} kMAC/pixel")
+    if a.rescale:
+        height, width = (min(SIDE, side // a.rescale * a.rescale) for side in pixels.shape[:2])
+        pixels = middle(pixels, width, height)
+    counts = of_rescaling(pixels, a.rescale) if a.rescale else of_decoding(pixels, a.quality)
+    total = counts.pop("decode", None)
+    lines = sorted(counts.items()) + ([("decode", total)] if total else [])
+    for name, count in lines:
+        print(f"{name:18} {count / (pixels.shape[0] * pixels.shape[1]) / 1000:8.2f} kMAC/pixel")
     return 0
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bench.metrics.distortion import Image8
 
-__all__ = ["Published", "bicubic", "luma", "mean_square", "published", "ssim_y"]
+__all__ = ["Published", "luma", "mean_square", "published", "resized", "ssim_y"]
 
 #: MATLAB's rgb2ycbcr: luma of 219 levels, so that PSNR on it is 1.3 dB above that of full range
 _LUMA = np.array([65.481, 128.553, 24.966]) / 255
@@ -68,8 +68,8 @@ def ssim_y(reference: Image8, image: Image8, border: int) -> float | None:
         return float(ssim(*planes, data_range=255.0, size_average=True))
 
 
-def bicubic(image: Image8, size: Sequence[int]) -> Image8:
-    """Return an image of (height, width) by bicubic interpolation, over an area where it is made smaller."""
+def resized(image: Image8, size: Sequence[int], method: str = "BICUBIC") -> Image8:
+    """Return an image of (height, width) by Pillow's interpolation, over an area where it is made smaller."""
     from PIL import Image
 
-    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling[method]))

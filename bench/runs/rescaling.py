@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from bench.metrics.distortion import Image8
-from bench.metrics.rescaling import bicubic, mean_square, ssim_y
+from bench.metrics.rescaling import mean_square, resized, ssim_y
 from bench.peers.codecs import open_codec
 from bench.runs.images import list_images, read_image
 
-__all__ = ["METHODS", "Mean", "Row", "Through", "measure", "means", "spread"]
+__all__ = ["DIRECT", "METHODS", "Mean", "Row", "Through", "decibels", "measure", "means", "spread", "whole"]
 
 
 @dataclass(frozen=True)
@@ -84,21 +84,35 @@ def _irc_up(small: Image8, scale: int, temperature: float, seed: int) -> Image8:
 
 
 def _bicubic_down(image: Image8, scale: int) -> Image8:
-    return bicubic(image, [n // scale for n in image.shape[:2]])
+    return resized(image, [n // scale for n in image.shape[:2]])
 
 
 def _bicubic_up(small: Image8, scale: int, temperature: float, seed: int) -> Image8:
-    return bicubic(small, [n * scale for n in small.shape[:2]])
+    return resized(small, [n * scale for n in small.shape[:2]])
 
 
-METHODS: dict[str, Method] = {"irc": (_irc_down, _irc_up), "bicubic": (_bicubic_down, _bicubic_up)}
+def _lanczos_up(small: Image8, scale: int, temperature: float, seed: int) -> Image8:
+    return resized(small, [n * scale for n in small.shape[:2]], "LANCZOS")
 
 
-def _decibels(square: float) -> float:
+def _same(image: Image8, scale: int, temperature: float = 0.0, seed: int = 0) -> Image8:
+    return image
+
+
+METHODS: dict[str, Method] = {
+    "irc": (_irc_down, _irc_up),
+    "bicubic": (_bicubic_down, _bicubic_up),
+    "lanczos": (_bicubic_down, _lanczos_up),
+}
+DIRECT = "direct"  #: the photo itself goes through the codec, at its size
+
+
+def decibels(square: float) -> float:
+    """Return the PSNR of a mean square of 0..255."""
     return 10 * math.log10(255**2 / square) if square else math.inf
 
 
-def _whole(image: Image8, scale: int) -> Image8:
+def whole(image: Image8, scale: int) -> Image8:
     """Return the upper left part whose sides are multiples of the scale, as the papers do."""
     height, width = (n // scale * scale for n in image.shape[:2])
     return np.ascontiguousarray(image[:height, :width])
@@ -108,9 +122,9 @@ def measure(
     folder: Path, method: str, scale: int, through: Through = Through(), temperature: float = 0.0, seed: int = 0
 ) -> Iterable[Row]:
     """Yield a row a photo of a folder."""
-    down, up = METHODS[method]
+    down, up = (_same, _same) if method == DIRECT else METHODS[method]
     for path in list_images(folder):
-        photo = _whole(read_image(path), scale)
+        photo = whole(read_image(path), scale)
         small = down(photo, scale)
         plain = _bicubic_down(photo, scale)
         received, size = through(small)
@@ -121,11 +135,11 @@ def measure(
             method,
             scale,
             str(through),
-            _decibels(mean_square(photo, back, scale, True)),
-            _decibels(mean_square(photo, back, scale, False)),
+            decibels(mean_square(photo, back, scale, True)),
+            decibels(mean_square(photo, back, scale, False)),
             ssim_y(photo, back, scale),
-            _decibels(mean_square(plain, small, 0, True)) if (small != plain).any() else None,
-            _decibels(mean_square(plain, small, 0, False)) if (small != plain).any() else None,
+            decibels(mean_square(plain, small, 0, True)) if method == "irc" else None,
+            decibels(mean_square(plain, small, 0, False)) if method == "irc" else None,
             8 * size / (photo.shape[0] * photo.shape[1]),
         )
 

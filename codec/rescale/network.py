@@ -132,6 +132,12 @@ class Rescaler(nn.Module):
         layers = self.shape.depth + 2
         return self.shape.scale * sum(2 * pairs * layers for pairs in self.shape.pairs)
 
+    @property
+    def multiplications(self) -> float:
+        """Multiply-accumulates a pixel of the photo, each way: convolutions use each weight once a small pixel."""
+        kernels = [[p.numel() for p in part.parameters() if p.ndim == 4] for part in self.halvings]
+        return sum(sum(counts) / 4**level for level, counts in enumerate(kernels, start=1))
+
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Photo -> small picture, not rounded, and the details."""
         details, x = [], x - MIDDLE
