@@ -38,7 +38,9 @@ class Config:
     knots: int = 8  #: qualities between which everything is interpolated
     lambda_min: float = 0.0006  #: at quality 0, for 255^2 MSE
     lambda_max: float = 0.6  #: at quality 100
-    drop: float = 0.04  #: a band is coded where deviation / starting step exceeds this
+    #: in training a band is coded where deviation / starting step exceeds this (`Codec.scaled`); export makes a table
+    #: of it by quality (`exact_prior`), which encoder and decoder obey (`IntegerPrior.coded`)
+    drop: float = 0.04
 
     def __post_init__(self) -> None:
         """ValueError unless a model can be made of every value: weights files are not trusted."""

@@ -3,9 +3,11 @@
 import builtins
 import io
 import math
+import re
 import struct
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -329,3 +331,22 @@ def test_compressai_with_a_checkpoint(tmp_path, monkeypatch):
     assert codec.settings == (4,)
     assert "4-01234567" in codec.version
     assert codec.encode(picture(), 4) == untrained.encode(picture(), 4)
+
+
+def test_every_codec_is_described() -> None:
+    """A row of docs/benchmarks.md says how each is run; families of many settings share one."""
+    text = (Path(__file__).parent.parent / "docs" / "benchmarks.md").read_text()
+    first = [
+        row.split("|")[1]
+        for row in text.split("## How each codec is run")[1].split("\n## ")[0].splitlines()
+        if row[:1] == "|"
+    ]
+    named = set(re.findall("`([^`]+)`", " ".join(first)))
+    assert not set(codecs.VARIANTS) - set(CODECS)
+    for name in CODECS:
+        family = (
+            {f"irc-effort-{n}" for n in range(1, 10)}
+            if name.startswith("irc-effort")
+            else {name.removesuffix("-untrained")}
+        )
+        assert family & named, f"docs/benchmarks.md has no row for {name}"

@@ -204,7 +204,7 @@ def test_report() -> None:
 def test_documentation() -> None:
     assert bitstream.markdown_table() in FORMAT
     for kind, meaning in (bitstream.CRITICAL_CHUNKS | bitstream.ANCILLARY_CHUNKS).items():
-        assert f"| `{kind}` | {meaning} |" in FORMAT
+        assert f"| `{kind}` | {meaning} |" in FORMAT, f"docs/format.md has no row that says so of {kind}"
 
 
 def test_documented_example() -> None:

@@ -16,7 +16,17 @@ from bench.peers import pillow_codecs, programs
 from bench.peers.compressai_models import MODELS, CompressAiCodec
 from bench.peers.pillow_codecs import PillowCodec, coded_picture_bytes, distribution_version
 
-__all__ = ["CODECS", "DEFAULT", "Codec", "PillowCodec", "coded_picture_bytes", "open_codec", "open_codecs", "opener"]
+__all__ = [
+    "CODECS",
+    "DEFAULT",
+    "VARIANTS",
+    "Codec",
+    "PillowCodec",
+    "coded_picture_bytes",
+    "open_codec",
+    "open_codecs",
+    "opener",
+]
 
 
 class Codec(Protocol):
@@ -128,7 +138,16 @@ CODECS: Mapping[str, Callable[[], Codec]] = {
 }
 """How each codec is made, by its name; every value can be pickled."""
 
-DEFAULT = tuple(name for name in CODECS if not name.startswith(("irc-", "avif-")) and not name.endswith("-untrained"))
+VARIANTS = (
+    "irc-stable",
+    *(f"irc-effort-{n}" for n in range(1, 10)),
+    "avif-iq",
+    "avif-s0",
+    *(f"{name}-untrained" for name in MODELS),
+)
+"""Those that are measured only where they are asked for by name."""
+
+DEFAULT = tuple(name for name in CODECS if name not in VARIANTS)
 """The codecs of a rate-distortion run unless others are asked for."""
 
 

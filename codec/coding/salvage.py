@@ -1,4 +1,8 @@
-"""A damaged file decoded: its whole tiles, and something smooth in place of the others."""
+"""A damaged file decoded: its whole tiles, and something smooth in place of the others.
+
+Only coefficients of the low band are made up, from those of whole tiles around; the usual decoder makes pixels of them,
+and at a temperature above 0 draws detail over them, too.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What is whole of a file, looked for in its bytes alone; and whether what is whole goes together.
 
-Pixels of lost tiles are filled by codec/coding/salvage.py.
+The coefficients of lost tiles are made up by codec/coding/salvage.py.
 """
 
 from __future__ import annotations
