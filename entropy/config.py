@@ -38,9 +38,8 @@ class Config:
     knots: int = 8  #: qualities between which everything is interpolated
     lambda_min: float = 0.0006  #: at quality 0, for 255^2 MSE
     lambda_max: float = 0.6  #: at quality 100
-    #: in training a band is coded where deviation / starting step exceeds this (`Codec.scaled`); export makes a table
-    #: of it by quality (`exact_prior`), which encoder and decoder obey (`IntegerPrior.coded`)
-    drop: float = 0.04
+    # export makes a table of it by quality (`exact_prior`), which encoder and decoder obey (`IntegerPrior.coded`)
+    drop: float = 0.04  #: in training a band is coded where deviation / starting step exceeds this (`Codec.scaled`)
 
     def __post_init__(self) -> None:
         """ValueError unless a model can be made of every value: weights files are not trusted."""

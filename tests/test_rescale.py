@@ -15,9 +15,10 @@ from roundtrip import noise_photo
 import codec
 from codec.errors import InputError, WeightsError
 from codec.network import registry
-from codec.rescale import picture, weights
+from codec.rescale import picture, search, weights
 from codec.rescale.mark import Mark, without
 from codec.rescale.network import Haar, Rescaler, Shape
+from codec.rescale.objective import bicubic
 from codec.rescale.photos import down, up
 from codec.tool.cli import main
 from codec.training import checkpoint, export, rescaling
@@ -52,7 +53,7 @@ def test_keeping_z_it_is_exact(shape: Shape) -> None:
     assert small.shape == (2, 3, 48 // shape.scale, 64 // shape.scale)
     assert (f.inverse(small, details) - x).abs().max() < 1e-4
     assert (f.inverse(small) - x).abs().max() > 1e-3  # without z it is not
-    assert (small - rescaling.bicubic(x, shape.scale)).abs().max() > 1e-3
+    assert (small - bicubic(x, shape.scale)).abs().max() > 1e-3
 
 
 def test_haar() -> None:
@@ -104,6 +105,21 @@ def test_better_than_interpolation(scale: int, photo: np.ndarray) -> None:
     lanczos = np.asarray(Image.fromarray(plain).resize(image.size, Image.Resampling.LANCZOS))
     assert not large.notes and large.pixels.shape == photo.shape
     assert psnr(large.pixels, photo) > psnr(lanczos, photo) + 3
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_effort_makes_it_better(scale: int, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = photo[-72:, -84:]
+    monkeypatch.setattr(search, "SIDE", 48)  # several blocks
+    psnrs = []
+    for effort in (0, 1):
+        small, mark = down(part, scale, effort=effort)
+        plain = np.asarray(Image.fromarray(part).resize(mark.small, Image.Resampling.BICUBIC))
+        assert psnr(small, plain) > 30
+        psnrs.append(psnr(up(small, mark).pixels, part))
+    assert psnrs[1] > psnrs[0] + 0.05
+    with pytest.raises(ValueError, match="effort must be a whole number in 0..9"):
+        down(part, effort=10)
 
 
 def test_drawn(photo: np.ndarray) -> None:

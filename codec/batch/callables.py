@@ -213,14 +213,15 @@ class Verifier(_Work):
 class Downscaler(_Work):
     """A photo -> a small picture that remembers, as ``irc downscale`` makes it.
 
-    scale: 2 or 4, by which sides are divided. format: png, webp or tif. strip, max_pixels, threads: as `Encoder` has
-    them.
+    scale: 2 or 4, by which sides are divided. effort: 0 to 9, as `codec.downscale` has it. format: png, webp or
+    tif. strip, max_pixels, threads: as `Encoder` has them.
     """
 
     def __init__(
         self,
         scale: int = 2,
         *,
+        effort: int = 0,
         format: str = "png",
         strip: bool = False,
         max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS,
@@ -231,7 +232,7 @@ class Downscaler(_Work):
             raise InputError(
                 f"a small picture is kept without loss, as {', '.join(f'.{name}' for name in SMALL_FORMATS)}"
             )
-        self.scale, self.format = scale, format
+        self.scale, self.effort, self.format = scale, effort, format
 
     def _make(self, stream: BinaryIO, progress: Progress | None) -> Made:
         picture = self._loaded(stream)
@@ -240,7 +241,7 @@ class Downscaler(_Work):
         with self._api():
             from codec.rescale import photos
 
-            small, mark = photos.down(picture.pixels, self.scale)
+            small, mark = photos.down(picture.pixels, self.scale, effort=self.effort)
         notes = list(picture.notes)
         if picture.icc and mark.grey:
             notes.append("the colour profile is for grey, which a small picture is not, and was left out")

@@ -25,6 +25,7 @@ from codec.pictures.formats import Pixels
 from codec.rescale.mark import SCALES, Mark, checksum
 from codec.rescale.network import DETAIL, Rescaler
 from codec.rescale.picture import enlarged, reduced
+from codec.rescale.search import STEPS
 from codec.rescale.weights import load
 
 
@@ -41,17 +42,22 @@ def _resized(alpha: NDArray[Any], width: int, height: int) -> NDArray[np.uint8]:
 
 
 @host.plainly
-def down(picture: NDArray[Any], scale: int = 2, weights: str | None = None) -> tuple[NDArray[np.uint8], Mark]:
+def down(
+    picture: NDArray[Any], scale: int = 2, *, effort: int = 0, weights: str | None = None
+) -> tuple[NDArray[np.uint8], Mark]:
     """A picture of any kind that `codec.encode` takes -> h,w,3 (with alpha h,w,4) of 8 bits, and its mark.
 
-    Sides are divided by `scale` (2 or 4) and rounded up. Alpha is reduced by bicubic interpolation. weights: id of the
-    network (None: the installed one of this scale). Raises InputError, WeightsError, ValueError.
+    Sides are divided by `scale` (2 or 4) and rounded up. Alpha is reduced by bicubic interpolation. effort (0..9): of a
+    search for a small picture that is made large better. weights: id of the network (None: the installed one of this
+    scale). Raises InputError, WeightsError, ValueError.
     """
+    if effort not in range(len(STEPS)):
+        raise ValueError(f"effort must be a whole number in 0..{len(STEPS) - 1}, not {effort}")
     if scale not in SCALES:
         raise ValueError(f"scale must be {' or '.join(map(str, SCALES))}, not {scale}")
     colour, alpha = formats.split(picture)
     found = load(scale, weights)
-    small = reduced(found.network, colour)
+    small = reduced(found.network, colour, effort)
     height, width = colour.shape[:2]
     mode = formats.mode_of(colour)
     mark = Mark(

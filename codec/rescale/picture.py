@@ -17,6 +17,7 @@ from torch import Tensor
 from codec.container.grid import Box
 from codec.pictures import formats
 from codec.pictures.formats import Pixels
+from codec.rescale import search
 from codec.rescale.network import DETAIL, Rescaler
 
 SIDE = 1024  #: pixels of the photo, a side, that a window is for
@@ -25,12 +26,12 @@ Draw = Callable[
 ]  #: (level, box, pixels a value stands for) -> C,h,w standard normal
 
 
-def _windows(height: int, width: int, scale: int, reach: int) -> Iterator[tuple[Box, Box]]:
+def _windows(height: int, width: int, scale: int, reach: int, side: int) -> Iterator[tuple[Box, Box]]:
     """Blocks of a photo whose sides are multiples of `scale`, row by row, each with the window that it depends on."""
     margin = -(-reach // scale) * scale
-    for top in range(0, height, SIDE):
-        for left in range(0, width, SIDE):
-            block = Box(top, left, min(top + SIDE, height), min(left + SIDE, width))
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            block = Box(top, left, min(top + side, height), min(left + side, width))
             window = Box(
                 max(0, block.top - margin),
                 max(0, block.left - margin),
@@ -45,16 +46,22 @@ def _device(network: Rescaler) -> torch.device:
 
 
 @torch.no_grad()
-def reduced(network: Rescaler, colour: Pixels) -> NDArray[np.uint8]:
-    """Samples H,W or H,W,3 of 8 or 16 bits -> the small picture, h,w,3, sides divided by the scale and rounded up."""
+def reduced(network: Rescaler, colour: Pixels, effort: int = 0) -> NDArray[np.uint8]:
+    """Samples H,W or H,W,3 of 8 or 16 bits -> the small picture, h,w,3, sides divided by the scale and rounded up.
+
+    effort, 0 to 9: how long a better small picture is searched for.
+    """
     scale = network.shape.scale
     padding = [(0, -n % scale) for n in colour.shape[:2]] + [(0, 0)] * (colour.ndim - 2)
     padded: NDArray[Any] = np.pad(colour, padding, "edge")
     height, width = padded.shape[:2]
     out = np.empty((height // scale, width // scale, 3), np.uint8)
-    for block, window in _windows(height, width, scale, network.reach):
+    for block, window in _windows(height, width, scale, network.reach, search.SIDE if effort else SIDE):
         x = formats.planes(padded[window.top : window.bottom, window.left : window.right])[None].to(_device(network))
-        small, _ = network(x.contiguous(memory_format=torch.channels_last) / 255)
+        x = x.contiguous(memory_format=torch.channels_last) / 255
+        small, _ = network(x)
+        if effort:
+            small = search.searched(network, x, small, search.STEPS[effort])
         inner = small[0][:, *block.within(window, scale)] * 255
         out[block.within(Box(0, 0, height, width), scale)] = formats.samples(inner, False, 8)
     return out
@@ -76,7 +83,7 @@ def enlarged(
     grey, depth = formats.is_grey(mode), formats.depth_of(mode)
     shape = size if grey else (*size, 3)
     out: Pixels = np.empty(shape, np.uint8) if depth == 8 else np.empty(shape, np.uint16)
-    for block, window in _windows(height, width, scale, network.reach):
+    for block, window in _windows(height, width, scale, network.reach, SIDE):
         cut = window.within(Box(0, 0, height, width), scale)
         y = formats.planes(small[cut])[None].to(_device(network)).contiguous(memory_format=torch.channels_last) / 255
         x = network.inverse(y, None if draw is None else _details(network, window, draw))[0]

@@ -186,6 +186,11 @@ OPTIONS = (
         default=2,
     ),
     Option(
+        ("--effort",), ("downscale",),
+        "0 is one pass; 1 to 9 search for a small picture that is made large better, which takes minutes a megapixel",
+        "N", _integer(0, 9), default=0,
+    ),
+    Option(
         ("-s", "--scale"), ("upscale",), "of a picture without a mark: sides become N times larger", "2|4",
         _one_of(**{"2": 2, "4": 4}), default_text="what its mark says, or 2",
     ),

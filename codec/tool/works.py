@@ -35,7 +35,8 @@ def verifier(args: Namespace) -> Verifier:
 
 def downscaler(args: Namespace, format: str) -> Downscaler:
     """For `irc downscale`; format: of the small picture, as a suffix without its dot."""
-    return Downscaler(args.scale, format=format, strip=args.strip, max_pixels=args.max_pixels, threads=args.threads)
+    options = {"effort": args.effort, "max_pixels": args.max_pixels, "threads": args.threads}
+    return Downscaler(args.scale, format=format, strip=args.strip, **options)
 
 
 def upscaler(args: Namespace, format: str) -> Upscaler:

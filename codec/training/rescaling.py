@@ -13,19 +13,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codec.rescale.network import DETAIL, Rescaler, Shape
+from codec.rescale.objective import Errors, bicubic, errors, objective, stored
 from codec.training import checkpoint
 from codec.training.run import Asked, Run, command, train
 from codec.training.settings import RunSettings, TrainingError, setting
 
-LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  #: of BT.601, as MATLAB's rgb2ycbcr has it: 219 levels
 MEASURED = 32  #: batches on which what is missing is measured
 LARGEST_SIDE = 256  #: of the part of a held-out photo that an evaluation takes
 
@@ -39,48 +38,6 @@ class RescalingSettings(RunSettings):
         300.0, "The squared error of the small picture against the bicubic reduction (of full scale) has this weight."
     )
     floor: float = setting(1e-5, "The errors of a photo count by their logarithm, to which this is added before.")
-
-
-class Errors(NamedTuple):
-    """Of each photo of a batch, N each: mean squared errors of full scale."""
-
-    luma: Tensor
-    colour: Tensor
-    small: Tensor
-
-
-def luma(x: Tensor) -> Tensor:
-    """N,3,H,W in 0..1 -> N,1,H,W, without its offset."""
-    return (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
-
-
-def bicubic(x: Tensor, scale: int) -> Tensor:
-    """Reduced as Pillow and MATLAB do: bicubic, over an area."""
-    return F.interpolate(x, scale_factor=1 / scale, mode="bicubic", antialias=True)
-
-
-def stored(small: Tensor) -> Tensor:
-    """Rounded to 8 bits and clipped, with the gradient of the identity."""
-    return small + ((small.clamp(0, 1) * 255).round() / 255 - small).detach()
-
-
-def _square(difference: Tensor) -> Tensor:
-    return difference.float().square().mean((1, 2, 3))
-
-
-def errors(network: Rescaler, x: Tensor) -> Errors:
-    """Photos N,3,H,W in 0..1 down and up again, z dropped."""
-    small, _ = network(x)
-    back = network.inverse(stored(small))
-    return Errors(_square(luma(back - x)), _square(back - x), _square(small - bicubic(x, network.shape.scale)))
-
-
-def objective(found: Errors, settings: RescalingSettings) -> Tensor:
-    """The mean over photos of log errors, which is what a mean of PSNRs is, and the small pictures' error as it is:
-    where a small picture looks wrong, nothing that another photo gains makes up for it.
-    """
-    logs = torch.log(found.luma + settings.floor) + settings.colour * torch.log(found.colour + settings.floor)
-    return (logs + settings.guidance * found.small).mean()
 
 
 def grown(state: dict[str, Tensor], network: Rescaler) -> dict[str, Tensor]:
@@ -126,12 +83,17 @@ class RescalingRun(Run):
             except (KeyError, ValueError) as error:
                 raise TrainingError(f"{path}: not weights of this network or a narrower one ({error})") from error
 
+    def errors(self, model: Rescaler, x: Tensor) -> Errors:
+        """Photos N,3,H,W in 0..1 down and up again."""
+        return errors(model, x, model(x)[0], bicubic(x, model.shape.scale))
+
     def loss(self, done: float) -> tuple[Tensor, list[Tensor]]:
         """Of the next batch, what is minimised and what is reported."""
         x = self.crops.batch(self.settings.crops)[0] / 255
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
-            found = errors(self.model, x)
-        loss = objective(found, self.settings)
+            found = self.errors(self.model, x)
+        s = self.settings
+        loss = objective(found, s.colour, s.guidance, s.floor)
         return loss, [loss, *(decibels(e.detach()).mean() for e in found)]
 
     @torch.no_grad()
@@ -143,7 +105,7 @@ class RescalingRun(Run):
         for image in held_out:
             side = [min(n, LARGEST_SIDE) // model.shape.scale * model.shape.scale for n in image.shape[:2]]
             x = torch.tensor(image[: side[0], : side[1]], device=self.process.device).permute(2, 0, 1)[None] / 255
-            rows.append([float(decibels(e)) for e in errors(model, x)])
+            rows.append([float(decibels(e)) for e in self.errors(model, x)])
         means = dict(zip(self.columns, np.mean(rows, 0).tolist(), strict=True))
         return "  ".join(f"{name} {value:.2f} dB" for name, value in means.items()), means
 
