@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from codec.container import bitstream, profile_name
 from codec.errors import InputError
 from codec.pictures import code_points, icc, parts, reading, sixteen_bits
+from codec.tool import output
 
 RED = (200, 60, 60)
 FLAT = np.full((16, 16, 3), RED, np.uint8)
@@ -73,7 +75,7 @@ def test_p3_by_its_chromaticities() -> None:
         assert picture.icc is not None and np.array_equal(picture.pixels, FLAT)
         assert in_srgb(picture.icc) == (217, 42, 52)
         assert picture.notes == ["the colour that the file states was kept as an ICC profile: Display P3"]
-        assert icc.in_words(picture.icc, False) == "Display P3"
+        assert profile_name.in_words(picture.icc, False) == "Display P3"
 
 
 @pytest.mark.parametrize("power", [1.0, 1.8, 2.6])
@@ -107,7 +109,7 @@ def test_grey() -> None:
         picture = reading.load(png(pixels, gAMA=gamma(1.0)))
         assert picture.icc is not None and picture.icc[16:20] == b"GRAY" and np.array_equal(picture.pixels, pixels)
         assert abs(in_srgb(picture.icc, (60,))[0] - expected("sRGB", 1.0, (60, 60, 60))[0]) <= 1
-        assert icc.in_words(picture.icc, True) == "BT.709 primaries, linear light"
+        assert profile_name.in_words(picture.icc, True) == "BT.709 primaries, linear light"
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -291,7 +293,7 @@ def test_profiles_are_whole() -> None:
             data = space.profile(grey)
             assert data == space.profile(grey) and len(data) == struct.unpack(">I", data[:4])[0] < 700
             profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
-            assert profile.profile.profile_description == space.name == icc.in_words(data, grey)
+            assert profile.profile.profile_description == space.name == profile_name.in_words(data, grey)
             assert profile.profile.xcolor_space.strip() == ("GRAY" if grey else "RGB")
     # sRGB's matrix under D50, as Lindbloom has it
     lindbloom = [
@@ -302,12 +304,24 @@ def test_profiles_are_whole() -> None:
     assert np.abs(np.array(icc.SRGB.matrix()) - lindbloom).max() < 5e-4
 
 
+def test_info_names_the_colour() -> None:
+    header = bitstream.Header.of(width=3, height=2, quality=75.0)
+    for extras, name in (
+        ({}, "sRGB, as nothing else is stated"),
+        ({bitstream.ICC: icc.ADOBE_RGB.profile()}, "Adobe RGB (1998), compatible"),
+        ({bitstream.ICC: b"noise"}, "a profile without a name"),
+    ):
+        file = bitstream.read(bitstream.write(header, [b"payload"], extras))
+        assert bitstream.describe(file)["colour"] == name
+        assert f"colour       {name}" in output.info_text(file, set()).splitlines()
+
+
 def test_names() -> None:
     """Of profiles of version 2 and 4, and of those that are damaged."""
     v2 = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert "sRGB" in icc.in_words(v2, False)
+    assert "sRGB" in profile_name.in_words(v2, False)
     for cut in range(0, len(v2), 37):
-        assert isinstance(icc.in_words(v2[:cut] + b"\xff" * 8, False), str)
+        assert isinstance(profile_name.in_words(v2[:cut] + b"\xff" * 8, False), str)
     old = bytearray(132 + 12) + b"desc" + bytes(4) + struct.pack(">I", 9) + b"Old\nname\0"
     old[128:144] = struct.pack(">I4sII", 1, b"desc", 144, len(old) - 144)
-    assert icc.in_words(bytes(old), False) == "Old name"
+    assert profile_name.in_words(bytes(old), False) == "Old name"

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from codec.container.profile_name import in_words
 from codec.container.signature import MAGIC as MAGIC  # both are known by this module's name, too
 from codec.container.signature import VERSION as VERSION
 from codec.container.signature import check_signature, check_version
@@ -453,6 +454,7 @@ def describe(file: File) -> dict[str, object]:
     for spec in FIELDS:
         report[spec.label] = spec.show(getattr(file.header, spec.name))
     report["tiles"] = list(file.header.grid)
+    report["colour"] = in_words(file.extras.get(ICC), grey=file.header.mode % 2 == 0)
     report["bytes"] = file.size
     report["bpp"] = round(file.bpp, 6)
     if DRAW in file.extras:

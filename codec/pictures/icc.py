@@ -1,7 +1,7 @@
-"""ICC profiles of a matrix and a curve, made of what a file says in numbers; and what a profile calls itself.
+"""ICC profiles of a matrix and a curve, made of what a file says in numbers.
 
 Source of the layout: ICC.1:2022 (profile version 4.4), https://www.color.org/specification/ICC.1-2022-05.pdf. The same
-numbers give the same bytes. No numpy here: ``irc info`` names profiles, and starts without it.
+numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -164,42 +164,3 @@ def _adaptation(white: Sequence[float]) -> Matrix:
 
 SRGB = Space("sRGB", (D65, (0.64, 0.33), (0.3, 0.6), (0.15, 0.06)), (SRGB_CURVE,))
 ADOBE_RGB = Space("Adobe RGB (1998), compatible", (D65, (0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), (Curve(563 / 256),))
-
-
-# --- names ---------------------------------------------------------------------------------------
-
-
-def in_words(profile: bytes | None, grey: bool) -> str:
-    """What a colour space is called: by its profile, or sRGB where there is none.
-
-    >>> in_words(ADOBE_RGB.profile(), False), in_words(None, True), in_words(b"damaged", False)
-    ('Adobe RGB (1998), compatible', "grey with sRGB's curve, as nothing else is stated", 'a profile without a name')
-    """
-    if not profile:
-        return "grey with sRGB's curve, as nothing else is stated" if grey else "sRGB, as nothing else is stated"
-    return _description(profile) or "a profile without a name"
-
-
-def _description(profile: bytes) -> str:
-    """The name that a profile gives itself, in English where it has several; empty where it has none."""
-    count = min(int.from_bytes(profile[128:132], "big"), 200)
-    for at in range(132, 132 + 12 * count, 12):
-        if profile[at : at + 4] == b"desc" and len(profile) >= at + 12:
-            start, size = struct.unpack(">II", profile[at + 4 : at + 12])
-            return _text(profile[start : start + size])
-    return ""
-
-
-def _text(element: bytes) -> str:
-    """The text of an element of type `desc` (version 2) or `mluc` (version 4), one line."""
-    text = ""
-    if element[:4] == b"desc":
-        text = element[12 : 12 + int.from_bytes(element[8:12], "big")].decode("latin-1")
-    elif element[:4] == b"mluc":
-        records = [
-            element[at : at + 12] for at in range(16, 16 + 12 * min(int.from_bytes(element[8:12], "big"), 100), 12)
-        ]
-        for record in sorted((r for r in records if len(r) == 12), key=lambda r: r[:2] != b"en")[:1]:
-            size, start = struct.unpack(">II", record[4:])
-            text = element[start : start + size].decode("utf-16-be", "replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in text.partition("\0")[0]).split())[:80]

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from codec.container.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
-from codec.pictures import colour, deep_tiff, eight_bits, formats, layout, parts, sixteen_bits
+from codec.pictures import colour, eight_bits, formats, layout, parts, sixteen_bits, tiff_samples
 from codec.pictures.account import Account
 from codec.pictures.limit import pillow_limit
 from codec.pictures.metadata import Picture, add_metadata, orientation_of
@@ -75,7 +75,7 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
                 try:
                     return Image.open(stream, formats=taken)
                 except UnidentifiedImageError:
-                    if tiff := deep_tiff.opened(stream):
+                    if tiff := tiff_samples.opened(stream):
                         return tiff
                     raise
 
@@ -89,12 +89,20 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise InputError("not an image, or one of a format that is not supported") from None
+        raise InputError(_unknown(stream)) from None
     except Image.DecompressionBombError:
         raise InputError(f"more than the limit of {max_pixels} pixels (--max-pixels raises it)") from None
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"the image cannot be read: {text}") from None
+
+
+def _unknown(stream: BinaryIO) -> str:
+    """What is said of a file that nobody can open."""
+    stream.seek(0)
+    if stream.read(4) in tiff_samples.SIGNATURES:
+        return "a TIFF of a layout that is not supported; convert it to PNG or RGB TIFF of 8 or 16 bits first"
+    return "not an image, or one of a format that is not supported"
 
 
 def of_image(image: Image.Image) -> Picture:

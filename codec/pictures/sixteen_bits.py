@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from codec.errors import InputError
-from codec.pictures import deep_tiff
+from codec.pictures import tiff_samples
 from codec.pictures.account import Account
 from codec.pictures.parts import Parts
 from codec.pictures.transparency import key_of, with_key
@@ -34,7 +34,9 @@ def _raw_modes(image: Image.Image) -> set[str]:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether an opened, not yet loaded image has more than 8 bits a sample."""
+    """Whether an opened, not yet loaded image has more than 8 bits a sample, or is a TIFF that Pillow does not read."""
+    if tiff_samples.takes(image):
+        return True
     if image.mode.startswith("I") or image.mode == "F" or any(";16" in raw for raw in _raw_modes(image)):
         return True
     if image.format == "TIFF":
@@ -58,13 +60,14 @@ def read(
 
     `reopen` opens the same image once more. InputError, with the remedy, for depths and layouts that are not taken.
     """
-    if image.format == "TIFF" and deep_tiff.is_deep(getattr(image, "tag_v2", {})):
-        samples = deep_tiff.read(image, _file_of(image), account)
+    if tiff_samples.takes(image):
+        samples = tiff_samples.read(image, _file_of(image), account)
     else:
         samples = _read(image, reopen)
         key = key_of(image, stated)
         samples = samples if key is None or samples.shape[2:] not in ((), (3,)) else with_key(samples, key, account)
-    _note_range(samples, account)
+    if samples.dtype == np.uint16:
+        _note_range(samples, account)
     return samples
 
 

@@ -1,6 +1,6 @@
-"""TIFF of 16 bits a sample: every layout of strips and tiles, in planes or not, in either byte order.
+"""TIFF of 16 bits a sample, or of 8 in planes: every layout of strips and tiles, in either byte order.
 
-Pillow reads 16-bit grey in all of them, and other kinds wrongly in some or not at all. So a file is read as grey: a new
+Pillow reads grey in all of them, and other kinds wrongly in some or not at all. So a file is read as grey: a new
 directory is put behind its bytes that describes the same strips or tiles as those of a grey picture, as many times as
 wide as there are channels, or one for each plane. What is left is done here: horizontal prediction, whose step is the
 number of channels, "white is zero", and alpha.
@@ -21,7 +21,7 @@ from codec.pictures.account import Account
 from codec.pictures.limit import pillow_limit
 from codec.pictures.transparency import divided, extra_of_tiff
 
-Samples = NDArray[np.uint16]
+Samples = NDArray[Any]  # of uint8 or uint16
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR, _PREDICTOR = (
     256,
     257,
@@ -34,14 +34,30 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR, _PREDICTO
 )
 _STRIPS, _ROWS, _STRIP_BYTES, _FILL_ORDER, _FORMAT = 273, 278, 279, 266, 339
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  #: of files; those with a plus are BigTIFF
 #: none, LZW, Deflate (two numbers), PackBits, LZMA, Zstandard: those that keep bytes as they are
 _COMPRESSIONS = (1, 5, 8, 32946, 32773, 34925, 50000)
+#: of these, the ones that horizontal prediction goes with
+_PREDICTED = (5, 8, 32946, 34925, 50000)
 _COLOURS = {0: 1, 1: 1, 2: 3}  #: photometric interpretation -> channels of colour
 
 
-def is_deep(tags: Any) -> bool:
-    """Whether these tags describe samples of 16 bits, as far as depth goes."""
-    return set(_several(tags.get(_BITS, 1))) == {16}
+def takes(image: Image.Image) -> bool:
+    """Whether an open image is a TIFF of the kind that is read here rather than by Pillow."""
+    if isinstance(image, _Opened):
+        return True
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    tags = image.tag_v2
+    bits = set(_several(tags.get(_BITS, 1)))
+    in_planes = tags.get(_PLANAR, 1) == 2 and tags.get(_SAMPLES, 1) > 1
+    plain = tags.get(_PHOTOMETRIC) in _COLOURS and tags.get(_COMPRESSION, 1) in _COMPRESSIONS
+    return bits == {16} or (bits == {8} and plain and (in_planes or _odd(tags)))
+
+
+def _odd(tags: Any) -> bool:
+    """Whether samples are predicted and packed by PackBits, of which programs do not agree what it is."""
+    return bool(tags.get(_PREDICTOR, 1) == 2 and tags.get(_COMPRESSION) == 32773)
 
 
 class _Opened(TiffImagePlugin.TiffImageFile):
@@ -51,20 +67,21 @@ class _Opened(TiffImagePlugin.TiffImageFile):
         try:
             super()._setup()
         except SyntaxError:
-            if not is_deep(self.tag_v2) or self.tag_v2.get(_PHOTOMETRIC) not in _COLOURS:
+            bits = set(_several(self.tag_v2.get(_BITS, 1)))
+            if len(bits) != 1 or not bits <= {8, 16} or self.tag_v2.get(_PHOTOMETRIC) not in _COLOURS:
                 raise
             self._mode, self.tile = "RGBA", []
 
 
 def opened(stream: BinaryIO) -> ImageFile.ImageFile | None:
-    """The TIFF that starts the stream, where it is of 16 bits and of a kind that Pillow does not open."""
+    """The TIFF that the stream is, where it is of 8 or 16 bits and of a kind that Pillow does not open."""
     stream.seek(0)
-    if stream.read(4) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if stream.read(4) not in SIGNATURES:
         return None
     stream.seek(0)
     try:
         return _Opened(stream)
-    except SyntaxError:  # not of 16 bits
+    except SyntaxError:
         return None
 
 
@@ -73,7 +90,7 @@ def _several(value: Any) -> tuple[Any, ...]:
 
 
 def read(image: ImageFile.ImageFile, data: bytes, account: Account) -> Samples:
-    """H,W (grey), H,W,2 (grey, alpha), H,W,3 or H,W,4 uint16 of an opened TIFF, not turned by its orientation.
+    """H,W (grey), H,W,2 (grey, alpha), H,W,3 or H,W,4 uint8 or uint16 of a TIFF, not turned by its orientation.
 
     data: the bytes of the file. InputError for layouts that are not taken.
     """
@@ -82,7 +99,8 @@ def read(image: ImageFile.ImageFile, data: bytes, account: Account) -> Samples:
     refused = InputError("TIFF samples of this kind are not supported; convert it to PNG or TIFF of 8 or 16 bits first")
     if photometric not in _COLOURS or tags.get(_FILL_ORDER, 1) != 1 or not 1 <= count <= 64:
         raise refused
-    if tags.get(_COMPRESSION, 1) not in _COMPRESSIONS or tags.get(_PREDICTOR, 1) not in (1, 2):
+    compression, predictor = tags.get(_COMPRESSION, 1), tags.get(_PREDICTOR, 1)
+    if compression not in _COMPRESSIONS or predictor not in (1, 2) or _odd(tags):
         raise refused
     if set(_several(tags.get(_FORMAT, 1))) != {1} or count < _COLOURS[photometric]:
         raise refused
@@ -126,8 +144,8 @@ def _as_grey(data: bytes, tags: Any, count: int, offsets: tuple[int, ...], sizes
     """The samples as H,W*count, not predicted back."""
     width, height = tags[_WIDTH] * count, tags[_HEIGHT]
     entries: dict[int, tuple[int, ...]] = {
-        _WIDTH: (width,), _HEIGHT: (height,), _BITS: (16,), _COMPRESSION: (tags.get(_COMPRESSION, 1),),
-        _PHOTOMETRIC: (1,), _SAMPLES: (1,),
+        _WIDTH: (width,), _HEIGHT: (height,), _BITS: _several(tags[_BITS])[:1], _PHOTOMETRIC: (1,), _SAMPLES: (1,),
+        _COMPRESSION: (tags.get(_COMPRESSION, 1),),
     }  # fmt: skip
     if _TILES in tags:
         entries |= {_TILE_WIDTH: (tags[_TILE_WIDTH] * count,), _TILE_HEIGHT: (tags[_TILE_HEIGHT],)}
@@ -136,7 +154,7 @@ def _as_grey(data: bytes, tags: Any, count: int, offsets: tuple[int, ...], sizes
         entries |= {_STRIPS: offsets, _STRIP_BYTES: sizes, _ROWS: (min(tags.get(_ROWS, height), height),)}
     file = io.BytesIO(_with_directory(data, "<" if tags.prefix == b"II" else ">", entries))
     with pillow_limit(width * height), Image.open(file, formats=["TIFF"]) as grey:
-        return np.asarray(grey).astype(np.uint16)
+        return np.asarray(grey).astype(np.uint8 if grey.mode == "L" else np.uint16)
 
 
 def _with_directory(data: bytes, order: str, entries: dict[int, tuple[int, ...]]) -> bytes:
@@ -155,10 +173,10 @@ def _with_directory(data: bytes, order: str, entries: dict[int, tuple[int, ...]]
 
 def _unpredicted(samples: Samples, tags: Any) -> Samples:
     """The samples themselves, where each is stored as its difference to the pixel before it in its row or tile."""
-    if tags.get(_PREDICTOR, 1) != 2 or tags.get(_COMPRESSION, 1) == 1:
+    if tags.get(_PREDICTOR, 1) != 2 or tags.get(_COMPRESSION, 1) not in _PREDICTED:
         return samples
     step = tags[_TILE_WIDTH] if _TILES in tags else samples.shape[1]
     for left in range(0, samples.shape[1], step):
         part = samples[:, left : left + step]
-        np.cumsum(part, axis=1, dtype=np.uint16, out=part)
+        np.cumsum(part, axis=1, dtype=part.dtype, out=part)
     return samples
