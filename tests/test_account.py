@@ -144,3 +144,35 @@ def test_the_last_word_holds() -> None:
     with pytest.raises(ValueError):
         account.convert("colour", "", "gamma")
     assert Picture(PIXELS).notes == []
+
+
+def test_what_follows_a_ppm() -> None:
+    """Comments, and pictures after the first."""
+    one = b"P6\n# by hand\n2 1\n255\n" + bytes(6)
+    picture = reading.load(io.BytesIO(one + one))
+    assert picture.notes == [
+        f"{len(one)} bytes after the end of the picture are not kept",
+        "stated in the file, but not kept: comment",
+    ]
+    for data in (b"P5 2 1 65535\n" + bytes(4), b"P4 9 2\n" + bytes(4), b"P5 2 1 15\n" + bytes(2)):
+        assert parts.of_file(io.BytesIO(data), "PPM").trailing == 0
+        assert parts.of_file(io.BytesIO(data + b"xy"), "PPM").trailing == 2
+
+
+def test_sgi_of_16_bits_is_said() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).save(stream, "SGI", bpc=2)
+    stream.seek(0)
+    assert "16 bits a sample were read as 8" in reading.load(stream).notes
+
+
+def test_fourth_bytes_of_a_bmp() -> None:
+    """Windows calls them reserved; some programs keep alpha there."""
+    pixels = np.dstack([PIXELS, PIXELS[..., :1]])
+    for data, said in ((pixels, True), (np.dstack([PIXELS, np.zeros_like(PIXELS[..., :1])]), False)):
+        stream = io.BytesIO()
+        Image.fromarray(data).save(stream, "BMP")
+        stream.seek(0)
+        picture = reading.load(stream)
+        assert np.array_equal(picture.pixels, PIXELS)
+        assert any("fourth byte" in note for note in picture.notes) == said

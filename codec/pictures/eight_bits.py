@@ -56,6 +56,7 @@ def read(image: Image.Image, stated: Parts, icc: bytes | None, account: Account)
     pixels: NDArray[Any] = np.array(image.convert(mode) if mode != image.mode else image, np.uint8)
     if key is not None:
         pixels = with_key(pixels, key, account)
+    _note_fourth_bytes(stated, account)
     return _divided(pixels, stated, account), icc
 
 
@@ -63,6 +64,16 @@ def _has_alpha(image: Image.Image) -> bool:
     """Whether colours of the palette are transparent."""
     given = image.info.get("transparency")
     return isinstance(given, (int, bytes)) or (image.palette is not None and image.palette.mode.endswith("A"))
+
+
+def _note_fourth_bytes(stated: Parts, account: Account) -> None:
+    """Say where a BMP of 32 bits a pixel has more than padding in the bytes that it does not say to be alpha."""
+    fourth = np.frombuffer(stated.first("BMP fourth bytes") or b"", np.uint8)
+    if fourth.size and fourth.min() != fourth.max():
+        note = "the fourth byte of each pixel, which the file does not say to be alpha, was left out"
+        account.drop("transparency", note, "BMP fourth bytes")
+    else:
+        account.pass_over("BMP fourth bytes")
 
 
 def _divided(pixels: NDArray[Any], stated: Parts, account: Account) -> NDArray[Any]:

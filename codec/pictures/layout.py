@@ -31,7 +31,7 @@ LAYOUT: dict[str, tuple[str, ...]] = {
     "QOI": (),
     "ICO": ("sizes",),
     "PCX": (),
-    "SGI": (),
+    "SGI": ("SGI header",),
     "DDS": (),
 }  # fmt: skip
 LAYOUT |= {"MPO": LAYOUT["JPEG"], "DIB": LAYOUT["BMP"], "HEIF": LAYOUT["AVIF"]}

@@ -29,6 +29,9 @@ _JPEG_2000_SEGMENTS = {
     0x51: "SIZ", 0x52: "COD", 0x53: "COC", 0x5C: "QCD", 0x5D: "QCC", 0x5E: "RGN", 0x5F: "POC", 0x64: "COM",
 }  # fmt: skip
 _BOXES = {b"meta", b"iprp", b"ipco", b"jp2h", b"res "}  #: those that hold others which say something of the picture
+_GAP = rb"(?:\s|#[^\n\r]*[\n\r])+"  #: between the numbers of a PPM's header
+_PPM_HEADER = re.compile(rb"P([56])" + 3 * (_GAP + rb"(\d{1,9})") + rb"\s")
+_PBM_HEADER = re.compile(rb"P(4)" + 2 * (_GAP + rb"(\d{1,9})") + rb"()\s")
 _PIXELS = {"IDAT", "fdAT", "VP8 ", "VP8L", "ALPH", "ANMF", "mdat", "idat", "jp2c"}
 
 
@@ -292,13 +295,41 @@ def _bmp(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
         start, count = (int.from_bytes(header[at : at + 4], "little") for at in (112, 116))
         stream.seek(file + start)
         yield Part("BMP profile", _payload(stream, "BMP profile", count), file + start), 0
+    if header[14:20] == b"\x20\0\0\0\0\0" and file:  # 32 bits a pixel, three of the bytes with a meaning
+        stream.seek(10)
+        start = int.from_bytes(stream.read(4), "little")
+        stream.seek(start)
+        pixels = 4 * int.from_bytes(header[4:8], "little") * abs(int.from_bytes(header[8:12], "little", signed=True))
+        yield Part("BMP fourth bytes", stream.read(min(pixels, size))[3::4], start), 0
 
 
 def _qoi(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
     yield Part("QOI colour space", stream.read(14)[13:14], 13), 0
 
 
+def _sgi(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    head = stream.read(104)
+    yield Part("SGI header", head[:12], 0), 0
+    if head[24:].strip(b"\0"):  # the name field, which programs fill with zeros where they know of none
+        yield Part("image name", head[24:].partition(b"\0")[0], 24), 0
+
+
+def _ppm(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    """Comments of the header, and where the samples of a binary file end; another picture may follow."""
+    head = stream.read(1 << 16)
+    found = _PPM_HEADER.match(head) or _PBM_HEADER.match(head)
+    if not found:
+        return
+    for comment in re.finditer(rb"#([^\n\r]*)", found[0]):
+        yield Part("comment", comment[1], comment.start(1)), 0
+    width, height, largest = (int(number or 1) for number in found.groups()[1:])
+    row = {b"4": (width + 7) // 8, b"5": width, b"6": 3 * width}[found[1]] * (2 if largest > 255 else 1)
+    yield Part("", b"", 0), found.end() + row * height
+
+
 _WALKS: dict[str, _Walk] = {
+    "SGI": _sgi,
+    "PPM": _ppm,
     "GIF": _gif,
     "BMP": _bmp,
     "DIB": _bmp,

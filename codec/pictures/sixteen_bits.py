@@ -135,9 +135,9 @@ def _read_ppm(image: ImageFile.ImageFile) -> Samples:
 
 
 def cut_to_8(image: Image.Image, stated: Parts) -> int:
-    """The bits a sample of an AVIF or JPEG 2000 file that Pillow decodes to 8 bits only; 0 where it does not.
+    """The bits a sample of an AVIF, JPEG 2000 or SGI file that Pillow decodes to 8 bits only; 0 where it does not.
 
-    Pillow does not say, so the file is asked: AVIF's `av1C` box, JPEG 2000's SIZ marker.
+    Pillow does not say, so the file is asked: AVIF's `av1C` box, JPEG 2000's SIZ marker, SGI's header.
     """
     bits = 8
     if image.format == "AVIF":
@@ -148,6 +148,8 @@ def cut_to_8(image: Image.Image, stated: Parts) -> int:
         size = stated.first("SIZ") or b""
         if len(size) > 36:
             bits = max((b & 0x7F) + 1 for b in size[36::3])
+    elif image.format == "SGI":
+        bits = 16 if (stated.first("SGI header") or b"")[3:4] == b"\2" else 8
     return bits if bits > 8 else 0
 
 
