@@ -34,15 +34,16 @@ LAYOUT: dict[str, tuple[str, ...]] = {
     "SGI": ("SGI header",),
     "DDS": (),
 }  # fmt: skip
-LAYOUT |= {"MPO": LAYOUT["JPEG"], "DIB": LAYOUT["BMP"], "HEIF": LAYOUT["AVIF"]}
+LAYOUT |= {"MPO": LAYOUT["JPEG"], "DIB": LAYOUT["BMP"]}
+LAYOUT["HEIF"] = (*LAYOUT["AVIF"], "primary", "bit_depth", "chroma", "tiling", "mimetype", "original_orientation")
+_NOTHING: tuple[object, ...] = ([], {}, "", b"")  #: values of keys that are there whether there is something or not
 
 
 def names_of(image: Image.Image, stated: Parts) -> list[str]:
     """The names of everything that is stated: keys of Pillow's info, parts of the file, tags of a TIFF."""
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
-    return (
-        [str(key) for key, value in image.info.items() if value is not None] + stated.names + [f"tag {t}" for t in tags]
-    )
+    stated_there = (str(key) for key, value in image.info.items() if value is not None and value not in _NOTHING)
+    return [*stated_there, *stated.names, *(f"tag {tag}" for tag in tags)]
 
 
 def pass_over(image: Image.Image, account: Account) -> None:

@@ -135,12 +135,14 @@ def _read_ppm(image: ImageFile.ImageFile) -> Samples:
 
 
 def cut_to_8(image: Image.Image, stated: Parts) -> int:
-    """The bits a sample of an AVIF, JPEG 2000 or SGI file that Pillow decodes to 8 bits only; 0 where it does not.
+    """The bits a sample of an AVIF, HEIF, JPEG 2000 or SGI file that is decoded to 8 bits only; 0 where it is not.
 
-    Pillow does not say, so the file is asked: AVIF's `av1C` box, JPEG 2000's SIZ marker, SGI's header.
+    Pillow does not say, so the file is asked: boxes `av1C` and `pixi`, JPEG 2000's SIZ marker, SGI's header.
     """
     bits = 8
-    if image.format == "AVIF":
+    if image.format in ("AVIF", "HEIF"):
+        pixi = stated.of_primary("pixi") or b""  # version and flags, number of channels, bits of each
+        bits = max(pixi[5:], default=8)
         for box in stated.all("property av1C"):
             if len(box) > 2 and box[2] & 0x40:
                 bits = max(bits, 12 if box[2] & 0x20 else 10)
