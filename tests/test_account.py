@@ -176,3 +176,12 @@ def test_fourth_bytes_of_a_bmp() -> None:
         picture = reading.load(stream)
         assert np.array_equal(picture.pixels, PIXELS)
         assert any("fourth byte" in note for note in picture.notes) == said
+
+
+def test_padding_is_no_data() -> None:
+    """Cameras fill files up with zeros, editors end them with a line end."""
+    for kind in ("JPEG", "PNG", "GIF"):
+        data = saved(kind)
+        for padding in (bytes(4096), b"\r\n"):
+            assert parts.of_file(io.BytesIO(data + padding), kind).trailing == 0
+        assert parts.of_file(io.BytesIO(data + bytes(9) + b"x"), kind).trailing == 10

@@ -181,3 +181,24 @@ def test_premultiplied_jpeg_2000() -> None:
     assert DIVIDED_NOTE in picture.notes
     expected = np.minimum(255, (pixels[..., :3].astype(int) * 255 + 64) // 128)
     assert np.array_equal(picture.pixels[..., :3], expected)
+
+
+def test_tga_says_how_alpha_is_meant() -> None:
+    """Attributes type of the extension: 0 none, 3 alpha, 4 premultiplied."""
+    pixels = RANDOM.integers(0, 100, (8, 9, 4), np.uint8)
+    pixels[..., 3] = 100
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "TGA")
+    plain = stream.getvalue()[:-26] if stream.getvalue().endswith(b"TRUEVISION-XFILE.\0") else stream.getvalue()
+
+    def tga(kind: int, gamma: tuple[int, int] = (0, 0)) -> io.BytesIO:
+        extension = bytearray(495)
+        extension[:2], extension[478:482], extension[494] = b"\xef\1", struct.pack("<HH", *gamma), kind
+        return io.BytesIO(plain + extension + struct.pack("<II", len(plain), 0) + b"TRUEVISION-XFILE.\0")
+
+    assert np.array_equal(reading.load(tga(3)).pixels, pixels)
+    assert reading.load(tga(0)).pixels.shape == (8, 9, 3)
+    picture = reading.load(tga(4))
+    expected = np.minimum(255, (pixels[..., :3].astype(int) * 255 + 50) // 100)
+    assert np.array_equal(picture.pixels[..., :3], expected) and picture.notes == [DIVIDED_NOTE]
+    assert reading.load(tga(3, (18, 10))).notes == ["the gamma of 1.8 that the file states is not kept"]

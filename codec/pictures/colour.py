@@ -28,7 +28,7 @@ _COLOR_SPACE, _GAMMA, _WHITE, _PRIMARIES, _TRANSFER = 0xA001, 0xA500, 318, 319, 
 #: names by which a file states its colour, all claimed at once: what is not used of them contradicts what is
 _STATED = (
     "gamma", "gAMA", "chromaticity", "cHRM", "cICP", "srgb", "sRGB", "property colr", "colr", "tag 318", "tag 319",
-    "tag 301", "nclx_profile", "BMP colour space", "BMP profile", "QOI colour space",
+    "tag 301", "nclx_profile", "BMP colour space", "BMP profile", "QOI colour space", "TGA gamma",
 )  # fmt: skip
 _MOST_TABLE = 4096  #: entries of a curve; a longer table of a file is thinned out to as many
 
@@ -137,6 +137,9 @@ def _of_headers(image: Image.Image, stated: Parts, account: Account) -> Iterator
     """By the header of BMP (version 4), QOI or JPEG 2000, and by tags of a TIFF."""
     if bmp := stated.first("BMP colour space"):
         yield from _of_bmp(bmp, account)
+    over, under = struct.unpack("<HH", stated.first("TGA gamma") or bytes(4))
+    if over and under and over != under:  # the specification leaves open of what it is the exponent
+        account.drop("colour", f"the gamma of {over / under:.3g} that the file states is not kept")
     if stated.first("QOI colour space") == b"\1":  # so does Pillow, whatever it saves
         account.drop(
             "colour", "the file says that its samples are linear light, as some programs always do: taken as sRGB"

@@ -13,7 +13,16 @@ from codec.errors import InputError
 from codec.pictures.account import Account
 from codec.pictures.formats import refusal
 from codec.pictures.parts import Parts
-from codec.pictures.transparency import DIVIDED_NOTE, KEY_NAMES, Extra, divided, extra_of_tiff, key_of, with_key
+from codec.pictures.transparency import (
+    DIVIDED_NOTE,
+    KEY_NAMES,
+    UNKNOWN_NOTE,
+    Extra,
+    divided,
+    extra_of_tiff,
+    key_of,
+    with_key,
+)
 
 #: modes whose profile is used up when they are converted to RGB
 _CONVERTED_MODES = ("CMYK", "LAB", "HSV")
@@ -77,10 +86,14 @@ def _note_fourth_bytes(stated: Parts, account: Account) -> None:
 
 
 def _divided(pixels: NDArray[Any], stated: Parts, account: Account) -> NDArray[Any]:
-    """The pixels, their alpha divided out where a JPEG 2000 file says that it is premultiplied."""
-    channels = stated.first("cdef") or b""
+    """The pixels, their alpha divided out where a JPEG 2000 or TGA file says that it is premultiplied."""
+    if pixels.ndim < 3 or pixels.shape[2] not in (2, 4):
+        return pixels
+    channels, alpha = stated.first("cdef") or b"", stated.first("TGA alpha")
     kinds = [channels[at : at + 2] for at in range(4, len(channels), 6)]
-    return divided(pixels, account) if b"\0\2" in kinds and pixels.ndim == 3 and pixels.shape[2] in (2, 4) else pixels
+    if stated.first("ihdr") and not {b"\0\1", b"\0\2"} & {*kinds}:
+        account.convert("transparency", UNKNOWN_NOTE, "cdef")
+    return divided(pixels, account) if b"\0\2" in kinds or alpha == b"\4" else pixels
 
 
 def without_opaque_alpha(pixels: NDArray[Any], account: Account) -> NDArray[Any]:

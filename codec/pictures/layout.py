@@ -25,7 +25,7 @@ LAYOUT: dict[str, tuple[str, ...]] = {
     "BMP": ("compression",),
     "GIF": ("version", "background", "duration", "loop", "extension", "extension NETSCAPE2.0", "extension ANIMEXTS1.0"),
     "PPM": (),
-    "TGA": ("compression", "orientation"),
+    "TGA": ("compression", "orientation", "TGA alpha"),
     "JPEG2000": ("jP  ", "ftyp", "ihdr", "bpcc", "pclr", "cmap", "jp2c", "colr", "cdef", "SIZ", "COD", "COC", "QCD",
                  "QCC", "RGN", "POC", "COM", "segment 55", "segment 57", "segment 50"),
     "QOI": (),

@@ -99,7 +99,7 @@ def of_file(stream: BinaryIO, kind: str | None) -> Parts:
         stream.seek(0)
         found = [*itertools.islice(walk(stream, size), MOST_PARTS)]
         end = found[-1][1] if found else 0
-        return Parts(tuple(part for part, _ in found if part.name), max(0, size - end) if end else 0)
+        return Parts(tuple(part for part, _ in found if part.name), _beyond(stream, end, size) if end else 0)
     finally:
         stream.seek(place)
 
@@ -114,6 +114,15 @@ def _payload(stream: BinaryIO, name: str, size: int) -> bytes:
         stream.seek(size, io.SEEK_CUR)
         return b""
     return stream.read(size)
+
+
+def _beyond(stream: BinaryIO, end: int, size: int) -> int:
+    """The bytes from `end` on, 0 where they are only zeros or white space, as cameras and editors pad files with."""
+    stream.seek(end)
+    while block := stream.read(1 << 20):
+        if block.strip(b"\0\t\n\r "):
+            return size - end
+    return 0
 
 
 def _text(kind: bytes) -> str:
@@ -307,6 +316,28 @@ def _qoi(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
     yield Part("QOI colour space", stream.read(14)[13:14], 13), 0
 
 
+def _tga(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    """Of the extension of version 2: how alpha is meant, gamma and words."""
+    stream.seek(max(0, size - 26))
+    foot = stream.read(26)
+    at = int.from_bytes(foot[:4], "little")
+    if foot[8:24] != b"TRUEVISION-XFILE" or not at:
+        return
+    stream.seek(at)
+    extension = stream.read(495)
+    if len(extension) == 495:
+        yield Part("TGA alpha", extension[494:], at + 494), 0
+        yield Part("TGA gamma", extension[478:482], at + 478), 0
+        for name, start, end in (
+            ("author", 2, 43),
+            ("comment", 43, 367),
+            ("job name", 379, 420),
+            ("software", 426, 467),
+        ):
+            if words := extension[start:end].rstrip(b"\0 "):
+                yield Part(name, words, at + start), 0
+
+
 def _sgi(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
     head = stream.read(104)
     yield Part("SGI header", head[:12], 0), 0
@@ -329,6 +360,7 @@ def _ppm(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
 
 _WALKS: dict[str, _Walk] = {
     "SGI": _sgi,
+    "TGA": _tga,
     "PPM": _ppm,
     "GIF": _gif,
     "BMP": _bmp,

@@ -14,6 +14,7 @@ from codec.pictures.parts import Parts
 
 KEY_NAMES = ("transparency", "tRNS")
 KEY_NOTE = "the transparent colour was turned into an alpha channel"
+UNKNOWN_NOTE = "the file does not say what its extra channel is: taken as alpha"
 DIVIDED_NOTE = "premultiplied alpha was divided out"
 _EXTRA_SAMPLES, _SAMPLES, _PHOTOMETRIC = 338, 277, 262
 _COLOUR_SAMPLES = {2: 3, 5: 4, 6: 3, 8: 3}  #: of TIFF's photometric interpretations with more than one
@@ -48,7 +49,7 @@ def with_key(samples: NDArray[Any], key: NDArray[np.uint16], account: Account) -
 
 def divided(samples: NDArray[Any], account: Account) -> NDArray[Any]:
     """The samples, whose last channel is alpha, with colour that is not multiplied by it any more, rounded."""
-    account.convert("transparency", DIVIDED_NOTE, "tag 338", "cdef")
+    account.convert("transparency", DIVIDED_NOTE, "tag 338", "cdef", "TGA alpha")
     largest = np.iinfo(samples.dtype).max
     out = samples.copy()
     for row, alpha in zip(out, samples[..., -1:].astype(np.uint64)):  # by rows: the products need four times the room
@@ -78,9 +79,7 @@ def extra_of_tiff(tags: Any, account: Account) -> Extra:
     else:
         left, found = count - 1, Extra(True, kinds[:1] == (_ASSOCIATED,))
         if kinds[:1] != (2,) and not found.premultiplied:
-            account.convert(
-                "transparency", "the file does not say what its extra channel is: taken as alpha", "tag 338"
-            )
+            account.convert("transparency", UNKNOWN_NOTE, "tag 338")
     if left:
         what = "an extra channel" if left == 1 else f"{left} extra channels"
         account.drop("transparency", f"{what} that the file does not say to be alpha was left out", "tag 338")
