@@ -158,6 +158,14 @@ def test_extra_samples_of_tiff(colours: int, dtype: type) -> None:
         assert np.array_equal(picture.pixels, pixels) and "taken as alpha" in picture.notes[0]
 
 
+def test_unknown_channels_in_planes() -> None:
+    """Of 8 bits Pillow does not open them."""
+    pixels = RANDOM.integers(0, 256, (9, 11, 4), np.uint8)
+    for data in (pixels, pixels.astype(np.uint16) * 251):
+        picture = reading.load(io.BytesIO(tiff(data, planar=True, extra=(0,))))
+        assert np.array_equal(picture.pixels, data[..., :3]) and picture.notes == [UNKNOWN]
+
+
 def test_several_extra_samples_of_tiff() -> None:
     pixels = RANDOM.integers(0, 256, (9, 11, 5), np.uint8)
     for data in (pixels, pixels.astype(np.uint16) * 251):

@@ -214,7 +214,9 @@ def _of_exif(image: Image.Image, account: Account) -> Iterator[Space]:
             found = [Space(found[0].name, found[0].points, (Curve(float(own[_GAMMA])),))]
         yield from found
         if not found:
-            account.drop("colour", "EXIF says that the colour is not sRGB, but nothing says what it is: taken as sRGB")
+            account.drop(
+                "colour", "EXIF says that the colour is uncalibrated, and nothing says what it is: taken as sRGB"
+            )
 
 
 def fitted(pixels: NDArray[Any], icc: bytes | None, account: Account) -> tuple[NDArray[Any], bytes | None]:

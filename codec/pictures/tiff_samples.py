@@ -66,7 +66,7 @@ class _Opened(TiffImagePlugin.TiffImageFile):
     def _setup(self) -> None:
         try:
             super()._setup()
-        except SyntaxError:
+        except (SyntaxError, IndexError):  # the latter of unknown channels in planes
             bits = set(_several(self.tag_v2.get(_BITS, 1)))
             if len(bits) != 1 or not bits <= {8, 16} or self.tag_v2.get(_PHOTOMETRIC) not in _COLOURS:
                 raise
