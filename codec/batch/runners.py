@@ -142,9 +142,6 @@ def _serve(pipe: connection.Connection, task: Task, threads: int) -> None:
     signal.signal(signal.SIGTERM, _stop)
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = str(threads)  # before torch or NumPy's library is loaded
-    while True:
-        try:
-            job = pipe.recv()
-        except EOFError:  # whoever gives the jobs is gone
-            return
-        pipe.send(task(job))
+    with suppress(EOFError, ConnectionError):  # whoever gives the jobs is gone
+        while True:
+            pipe.send(task(pipe.recv()))
