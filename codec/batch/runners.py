@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from multiprocessing import connection, get_context
 from types import FrameType
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 from codec.batch.jobs import Job, Report, Runner, Task
 from codec.errors import exit_code
@@ -21,6 +22,8 @@ from codec.errors import exit_code
 ATTEMPTS = 2  #: at a job whose process died
 PATIENCE = 10.0  #: seconds that a process gets to remove what it has half written
 _CONTEXT = get_context("spawn")  # a fork would copy torch's locks without the threads that hold them
+J = TypeVar("J")  # a job
+R = TypeVar("R")  # what becomes of it
 
 
 class InProcess(Runner):
@@ -43,66 +46,91 @@ class Processes(Runner):
 
     def run(self, task: Task, jobs: Iterable[Job]) -> Generator[tuple[Job, list[Report]], None, None]:
         """As `Runner` has it."""
-        left = iter(jobs)
-        again: list[Job] = []  # a process died with them
-        deaths: dict[int, int] = {}
-        workers: list[_Worker] = []
-        try:
-            while True:
-                while len(workers) < self.count and (job := again.pop() if again else next(left, None)) is not None:
-                    workers.append(_Worker(task, self.threads))
-                    workers[-1].give(job)
-                if not workers:
-                    return
-                for pipe in connection.wait([worker.pipe for worker in workers]):
-                    worker = next(worker for worker in workers if worker.pipe is pipe)
-                    job, reports = worker.job, worker.result()
-                    if reports is None:
-                        workers.remove(worker)
-                        deaths[id(job)] = deaths.get(id(job), 0) + 1
-                        if deaths[id(job)] < ATTEMPTS:
-                            again.append(job)
-                            continue
-                        reports = [Report(job.source, job.target, error=worker.epitaph(), code=exit_code("failure"))]
-                    elif (following := again.pop() if again else next(left, None)) is not None:
-                        worker.give(following)
+
+        def lost(job: Job, how: str) -> list[Report]:
+            return [Report(job.source, job.target, error=how, code=exit_code("failure"))]
+
+        return in_processes(task, jobs, self.count, self.threads, lost)
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_processes(
+    task: Callable[[J], R], jobs: Iterable[J], count: int, threads: int, lost: Callable[[J, str], R]
+) -> Generator[tuple[J, R], None, None]:
+    """Yield each job with what the task makes of it, as they are done, by up to `count` processes.
+
+    Each process gets one copy of the task, and this many threads of the processor. Task, jobs and results travel, so
+    they can be pickled; the task does not raise. A job whose process dies is done again; if that one dies, too, `lost`
+    makes the result of the job and of how it died. Jobs are taken from their iterable as there is room for them.
+    """
+    left = iter(jobs)
+    again: list[J] = []  # a process died with them
+    deaths: dict[int, int] = {}
+    workers: list[_Worker[J, R]] = []
+    try:
+        while True:
+            while len(workers) < count and (given := again or list(islice(left, 1))):
+                workers.append(_Worker(task, threads))
+                workers[-1].give(given.pop())
+            if not workers:
+                return
+            ready = connection.wait([worker.pipe for worker in workers])
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                job = worker.job
+                try:
+                    result = worker.result()
+                except EOFError:
+                    workers.remove(worker)
+                    deaths[id(job)] = deaths.get(id(job), 0) + 1
+                    if deaths[id(job)] < ATTEMPTS:
+                        again.append(job)
+                        continue
+                    result = lost(job, worker.epitaph())
+                else:
+                    if given := again or list(islice(left, 1)):
+                        worker.give(given.pop())
                     else:
                         worker.end()
                         workers.remove(worker)
-                    yield job, reports
-        finally:
-            for worker in workers:
-                worker.process.terminate()
-            for worker in workers:
-                worker.end(PATIENCE)
+                deaths.pop(id(job), None)
+                yield job, result
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
+            worker.end(PATIENCE)
 
 
-class _Worker:
+class _Worker(Generic[J, R]):
     """A process that does jobs."""
 
-    job: Job  #: that it is at, or was at last
+    job: J  #: that it is at, or was at last
 
-    def __init__(self, task: Task, threads: int):
+    def __init__(self, task: Callable[[J], R], threads: int):
         self.pipe, theirs = _CONTEXT.Pipe()
         self.process = _CONTEXT.Process(target=_serve, args=(theirs, task, threads), daemon=True)
         with _interrupts_held():
             self.process.start()
         theirs.close()  # so that the pipe ends where the process does
 
-    def give(self, job: Job) -> None:
+    def give(self, job: J) -> None:
         """Have it do a job; it has none."""
         self.job = job
         with suppress(BrokenPipeError):  # it has died: `result` will find that, too
             self.pipe.send(job)
 
-    def result(self) -> list[Report] | None:
-        """The reports of its job, None where it died."""
+    def result(self) -> R:
+        """What the task made of the job; EOFError where the process died."""
         try:
-            reports: list[Report] = self.pipe.recv()
+            result: R = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            return None
-        return reports
+            raise EOFError from None
+        return result
 
     def epitaph(self) -> str:
         """How it died."""
@@ -136,7 +164,7 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + signum)  # an exception, so that what is half written is removed
 
 
-def _serve(pipe: connection.Connection, task: Task, threads: int) -> None:
+def _serve(pipe: connection.Connection, task: Callable[[J], R], threads: int) -> None:
     """The life of a process: a job comes in, its reports go out, until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)

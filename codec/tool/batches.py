@@ -16,7 +16,7 @@ from codec.batch.jobs import Job, Report, Runner
 from codec.batch.local import reason
 from codec.batch.places import Places, is_url, local
 from codec.batch.plan import IRC, Plan, Planner, Wanted, listed_names
-from codec.batch.runners import InProcess, Processes
+from codec.batch.runners import InProcess, Processes, cores
 from codec.batch.shards import AnyTask, ShardTask, is_shard
 from codec.batch.task import FileTask, Work
 from codec.errors import InputError, IrcError, UsageError
@@ -186,11 +186,10 @@ def _runner(args: Namespace, jobs: int) -> Iterator[Runner]:
 
 def _automatic(jobs: int, threads: int) -> int:
     """As many processes as there are cores for, and memory, and work."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    memory = cores * MEMORY
+    memory = cores() * MEMORY
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(cores // threads, memory // MEMORY, -(-jobs // FEW)))
+    return max(1, min(cores() // threads, memory // MEMORY, -(-jobs // FEW)))
 
 
 class Tally:
