@@ -15,9 +15,10 @@ from codec.container.bitstream import read as _read
 
 if TYPE_CHECKING:
     from codec.api import decode, encode, verify
+    from codec.compare.lost import lost
     from codec.rescale.api import downscale, upscale
 
-__all__ = ["decode", "downscale", "encode", "info", "register", "upscale", "verify"]
+__all__ = ["decode", "downscale", "encode", "info", "lost", "register", "upscale", "verify"]
 
 
 def info(data: bytes) -> dict[str, Any]:
@@ -38,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from codec import api
 
         return getattr(api, name)
+    if name == "lost":
+        from codec.compare import lost
+
+        return lost.lost
     if name in ("downscale", "upscale"):
         from codec.rescale import api as rescaling
 

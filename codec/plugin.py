@@ -20,6 +20,7 @@ from PIL import Image, ImageFile
 
 from codec.coding.options import EncodeOptions
 from codec.container import bitstream
+from codec.container.signature import MIME_TYPE
 from codec.errors import IrcError
 
 #: The options of `encode` that `save` takes; metadata it takes as Pillow's other plugins do.
@@ -97,4 +98,4 @@ def register() -> None:
     Image.register_open(IrcImageFile.format, IrcImageFile, _accept)
     Image.register_save(IrcImageFile.format, _save)
     Image.register_extension(IrcImageFile.format, ".irc")
-    Image.register_mime(IrcImageFile.format, "image/x-irc")
+    Image.register_mime(IrcImageFile.format, MIME_TYPE)

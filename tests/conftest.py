@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,3 +49,27 @@ def model() -> Codec:
 def prior(model: Codec) -> IntegerPrior:
     """Its exact probability model."""
     return exact_prior(model)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    chromium, driver = (next(filter(None, map(shutil.which, names)), None) for names in (
+        ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)))  # fmt: skip
+    if not chromium or not driver:
+        pytest.skip("no chromium and chromedriver on the PATH (Debian: chromium, chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--window-size=1200,900",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield running
+    running.quit()

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from functools import partial
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +22,9 @@ from bench.commands import common
 from bench.peers import pillow_codecs
 from bench.peers.codecs import CODECS, open_codec
 from bench.runs import generations, rd
-from bench.runs.folder import Run
+from bench.runs.folder import Outcome, Run, readable
 from bench.runs.generations import run_generations, schedules
-from bench.runs.images import read_image
+from bench.runs.images import list_images, read_image
 
 SETTINGS = ["--settings", "10,30,60,90", "--jobs", "1"]  # in this process, where faults can be planted
 
@@ -494,3 +496,15 @@ def test_generations_of_a_failing_codec(folder, out):
     assert sorted(document["series"][0]["images"]) == ["0.png", "2.png"]
     assert len(outcome.failures) == 1
     assert "1.png" in outcome.failures[0]
+
+
+def test_kodaks_images_are_known(tmp_path):
+    """The checksums are those of the documentation; what only bears the name of one of the images is told apart."""
+    sums = resources.files("bench").joinpath("data/kodak.sha256").read_text().splitlines()
+    documented = (Path(__file__).parent.parent / "docs" / "benchmarks.md").read_text()
+    assert len(sums) == 24 and all(f"    {line}\n" in documented for line in sums)
+    for name in ("kodim03.png", "holiday.png"):
+        Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save(tmp_path / name)
+    said = []
+    assert len(list(readable(list_images(tmp_path), Outcome(), said.append))) == 2
+    assert [line.partition(":")[0] for line in said] == ["kodim03.png"] and "its pixels differ" in said[0]

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image, features
 
 from bench.errors import BenchError, CodecMissing
-from bench.metrics import distortion
 from bench.peers import codecs
 from bench.peers.codecs import CODECS, coded_picture_bytes, open_codec, open_codecs
 from bench.peers.compressai_models import pack, unpack
+from codec.metrics import distortion
 from codec.network import registry
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -114,29 +113,6 @@ def test_nothing_to_report(tmp_path, capsys):
 
 
 # --- in a browser ----------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver")
-    chromium, driver = (next(filter(None, map(shutil.which, names)), None) for names in (
-        ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)))  # fmt: skip
-    if not chromium or not driver:
-        pytest.skip("no chromium and chromedriver on the PATH (Debian: chromium, chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1200,900",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    running = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield running
-    running.quit()
 
 
 @pytest.fixture
@@ -254,6 +230,26 @@ def test_other_versions_can_be_chosen(opened):
         images[0],
     )
     assert (np.reshape(pixels, (120, 180, 4))[..., :3] == picture()[:, ::-1]).all()  # exactly the original
+
+
+def test_wide_tables_scroll_and_say_so(opened):
+    """On a phone a table that is wider than the page is scrolled by finger or key, and a line above it says so."""
+    from selenium.webdriver import Keys
+
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    narrow, place = all_of(opened, "#bdrate .scroll, #speed .scroll")
+    says = "return getComputedStyle(arguments[0], '::before').content"
+    assert narrow.get_attribute("tabindex") is None and opened.execute_script(says, narrow) == "none"
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        opened.execute_async_script("setTimeout(arguments[0], 200)")  # once the layout is known
+        wide = opened.execute_script("return arguments[0].scrollWidth - arguments[0].clientWidth", place)
+        assert wide > 100 and "swipe" in opened.execute_script(says, place)
+        place.send_keys(Keys.ARROW_RIGHT)
+        opened.execute_async_script("setTimeout(arguments[0], 400)")  # it scrolls smoothly
+        assert opened.execute_script("return arguments[0].scrollLeft", place) > 0
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -13,8 +13,10 @@ from PIL import Image
 from roundtrip import noise_photo
 
 import codec
-from bench.inside.whiteness import main, measure, whitened
+from bench.inside.whiteness import main, measure
 from codec.coding.grain import Sums, size, unpack
+from codec.coding.tiles import Reader
+from codec.compare.lost import whitened
 from codec.container import bitstream
 from codec.errors import DamagedError
 from entropy.config import BANDS, CHANNELS
@@ -76,7 +78,8 @@ def test_a_small_picture_is_not_measured() -> None:
 def test_a_file_that_is_to_be_drawn_makes_z_white(grainy: np.ndarray, quality: int) -> None:
     plain, own = ([], [])
     for out, without in ((plain, True), (own, False)):
-        z, _, dropped = whitened(grainy, quality, without)
+        reader = Reader.of(codec.encode(grainy, quality, temperature=1))
+        z, _, dropped = whitened(grainy, reader, own=not without)
         for level, lost in itertools.product(range(4), (True, False)):
             out.extend((level, z[level][c]) for c in np.flatnonzero(dropped[level] == lost))
     fine = [(before, after) for (level, before), (_, after) in zip(plain, own) if level > 1]

@@ -1,18 +1,16 @@
 """Versions of pictures at equal bytes, for looking at: each codec's best file that fits."""
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from bench.metrics.distortion import Image8, psnr
 from bench.peers.codecs import Codec
 from bench.runs.pool import Task
+from codec.compare.page import data_uri
+from codec.metrics.distortion import Image8, psnr
 
-__all__ = ["closest", "data_uri", "version_of", "version_task"]
+__all__ = ["closest", "version_of", "version_task"]
 
 
 def grid(codec: Codec) -> list[float]:
@@ -58,13 +56,6 @@ def version_task(codec: Codec, name: str, image: Image8, bpp: float) -> Task:
     """Return the task of making a version of at most so many bits per pixel."""
     size = int(bpp * image.shape[0] * image.shape[1] / 8)
     return Task(f"{codec.name}, {name}", (name, codec.name), codec.name, version_of, (image, size))
-
-
-def data_uri(image: Image8) -> str:
-    """Return the exact pixels as a link that holds them: lossless WebP."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "WEBP", lossless=True, quality=50)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def order(versions: Sequence[dict[str, Any]], codecs: Sequence[Codec]) -> list[dict[str, Any]]:

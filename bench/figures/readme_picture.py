@@ -16,9 +16,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 import codec
 from bench.figures.pictures import closest
-from bench.metrics.distortion import Image8, psnr
 from bench.peers.codecs import open_codec
 from bench.runs.images import read_image
+from codec.metrics.distortion import Image8, psnr
 
 GAP, LABEL = 10, 26  #: pixels between pictures, and above them
 

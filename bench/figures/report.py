@@ -1,16 +1,14 @@
 """One self-contained HTML page from result files: nothing in it is fetched from anywhere."""
 
-import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from statistics import median
-from string import Template
 from typing import Any
 
 from bench.errors import BenchError, NotComparable
-from bench.figures.pictures import data_uri, order, version_task
+from bench.figures.pictures import order, version_task
 from bench.metrics.bdrate import bd_rate
 from bench.metrics.curves import (
     Curve,
@@ -29,10 +27,11 @@ from bench.runs.folder import Outcome, Report, readable, results
 from bench.runs.generations import load_generations
 from bench.runs.images import list_images
 from bench.runs.pool import Failure, Task
+from codec.compare.page import assembled, data_uri, part_of_web
 
 __all__ = ["collect", "make_pictures", "page"]
 
-_SCRIPTS = ("chart.js", "table.js", "viewer.js", "main.js")
+_SCRIPTS = ("chart.js", "table.js", "viewer.js")
 
 
 def collect(files: Sequence[Path], published: Sequence[str], anchor: str | None = None) -> dict[str, Any]:
@@ -94,14 +93,8 @@ def page(data: Mapping[str, Any], title: str) -> str:
     if not any(data[key] for key in ("curves", "generations", "speed", "pictures")):
         raise BenchError("there is nothing to report")
     folder = resources.files("bench").joinpath("page")
-    scripts = "".join(folder.joinpath(script).read_text(encoding="utf-8") for script in _SCRIPTS)
-    return Template(folder.joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        title=html.escape(title),
-        style=folder.joinpath("style.css").read_text(encoding="utf-8"),
-        script=scripts.replace('"use strict";\n', "").strip(),
-        # no text in the data can end the script element
-        data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
-    )
+    scripts = [*(part_of_web(script) for script in _SCRIPTS), folder.joinpath("main.js")]
+    return assembled(folder.joinpath("page.html"), scripts, data, title)
 
 
 def _measured_curve(curve: Curve, stored: Mapping[str, Sequence[float]]) -> dict[str, Any]:

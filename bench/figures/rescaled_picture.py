@@ -12,10 +12,10 @@ import io
 from pathlib import Path
 
 from bench.figures.readme_picture import labelled
-from bench.metrics.distortion import Image8
 from bench.metrics.rescaling import mean_square
 from bench.runs.images import read_image
 from bench.runs.rescaling import METHODS, decibels, whole
+from codec.metrics.distortion import Image8
 
 LABELS = {"lanczos": "bicubic down, Lanczos up", "irc": "irc down and up"}
 

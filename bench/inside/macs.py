@@ -23,8 +23,8 @@ import torch
 
 import codec
 from bench.inside.program import parser as program
-from bench.metrics.distortion import Image8
 from bench.runs.images import middle, read_image
+from codec.metrics.distortion import Image8
 from codec.rescale.picture import SIDE
 
 #: 3 colours, 2 directions, 4 lifting steps and 2 scalings for each pair of samples; levels

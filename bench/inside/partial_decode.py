@@ -22,8 +22,8 @@ from PIL import Image
 
 from bench.inside.program import parser as program
 from bench.inside.scaling import pieced
-from bench.metrics.distortion import psnr
 from codec import api
+from codec.metrics.distortion import psnr
 from codec.network.session import open_session
 from codec.pictures.formats import Pixels
 

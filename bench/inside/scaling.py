@@ -19,8 +19,8 @@ from PIL import Image
 
 from bench.inside.program import parser as program
 from bench.inside.program import timed
-from bench.metrics.distortion import Image8
 from bench.runs.images import list_images, middle, mosaic, read_image, write_json
+from codec.metrics.distortion import Image8
 
 SIDE = 512  #: of the pieces of a picture
 SHIFT = 170  #: by which pieces are moved, so that they do not end where tiles end

@@ -17,9 +17,9 @@ import torch
 import codec
 from bench.inside.program import numbers
 from bench.inside.program import parser as program
-from bench.metrics.distortion import Image8, psnr
-from bench.metrics.ssimulacra2 import ssimulacra2
 from bench.runs.images import list_images, read_image
+from codec.metrics.distortion import Image8, psnr
+from codec.metrics.ssimulacra2 import ssimulacra2
 from codec.network.blocks import Wavelet
 
 LUMA = (0.299, 0.587, 0.114)

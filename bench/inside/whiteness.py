@@ -15,20 +15,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 import codec
 from bench.inside.program import numbers
 from bench.inside.program import parser as program
 from bench.runs.images import list_images, read_image
 from codec.coding.tiles import Reader
-from entropy.config import BANDS, chroma, luma
-
-NAMES = ("1/16", "1/8", "1/4", "1/2")
-BINS = np.linspace(-4, 4, 81)
+from codec.compare.lost import BINS, around, correlation, groups, whitened
 
 
-class Group(NamedTuple):
+class Figures(NamedTuple):
     """Figures of one group of channels."""
 
     quality: float
@@ -39,69 +35,33 @@ class Group(NamedTuple):
     histogram: list[float]
 
 
-@torch.no_grad()
-def whitened(
-    pixels: np.ndarray, quality: float, plain: bool
-) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-    """z, k (C,h,w a level) and which channels are dropped (C a level), of a picture."""
-    data = codec.encode(pixels, quality, temperature=1, tile=0, device="cpu")
-    reader = Reader.of(data)
-    session, quality_code = reader.session, reader.file.header.quality_code
-    k = [a.astype(np.float32) for a in reader.latent().k]
-    own = None if plain else reader.grain()
-    z = []
-    for level, (error, deviation) in enumerate(session.errors(session.bands(pixels), k, quality_code)):
-        mean, scale, floor = own.at(1.0, session.device)[level] if own else (0.0, 1.0, torch.zeros(()))
-        z.append(((error - mean) / torch.hypot(scale * deviation, floor))[0].numpy())
-    return z, k, np.split(~session.prior.coded(quality_code), np.cumsum(BANDS)[:-1])
-
-
-def correlation(z: np.ndarray, k: np.ndarray) -> float:
-    """Largest magnitude of the correlation of any row of z with any varying row of k."""
-    z = (z - z.mean(1, keepdims=True)) / z.std(1, keepdims=True)
-    k = k[k.std(1) > 0]
-    if not len(k):
-        return 0.0
-    k = (k - k.mean(1, keepdims=True)) / k.std(1, keepdims=True)
-    return float(np.abs(z @ k.T / z.shape[1]).max())
-
-
-def around(k: list[np.ndarray], level: int) -> np.ndarray:
-    """What the latent holds at each place of a level: its own coefficients and the coarser level's, C,h*w."""
-    own = k[level].reshape(len(k[level]), -1)
-    if not level:
-        return own
-    coarser = k[level - 1].repeat(2, 1).repeat(2, 2)
-    return np.concatenate([own, coarser.reshape(len(coarser), -1)])
-
-
-def measure(folder: Path, qualities: list[float], plain: bool = False) -> list[Group]:
-    """All groups at all qualities, over all photos of the folder."""
+def measure(folder: Path, qualities: list[float], plain: bool = False) -> list[Figures]:
+    """All bands at all qualities, over all photos of the folder."""
     rows = []
     for quality in qualities:
-        parts = [whitened(read_image(p), quality, plain) for p in list_images(folder)]
-        for level, dropped in enumerate(parts[0][2]):
-            known = np.concatenate([around(k, level) for _, k, _ in parts], 1)
-            for kind, members in (("luma", luma(len(dropped))), ("chroma", chroma(len(dropped)))):
-                for what, lost in (("dropped", True), ("kept", False)):
-                    channels = [c for c in members if dropped[c] == lost]
-                    if not channels:
-                        continue
-                    z = np.concatenate([z[level][channels].reshape(len(channels), -1) for z, _, _ in parts], 1)
-                    rows.append(
-                        Group(
-                            quality,
-                            f"{NAMES[level]} {kind} {what}",
-                            float(z.mean()),
-                            float(z.std()),
-                            correlation(z, known),
-                            np.histogram(z, BINS, density=True)[0].tolist(),
-                        )
-                    )
+        parts = []
+        for path in list_images(folder):
+            photo = read_image(path)
+            data = codec.encode(photo, quality, temperature=1, tile=0, device="cpu")
+            parts.append(whitened(photo, Reader.of(data), own=not plain))
+        for name, level, dropped, channels in groups(parts[0].dropped):
+            z = np.concatenate([part.z[level][channels].reshape(len(channels), -1) for part in parts], 1)
+            planes = zip(*(around(part.k, level) for part in parts))
+            known = (np.concatenate([plane.ravel() for plane in each]) for each in planes)
+            rows.append(
+                Figures(
+                    quality,
+                    f"{name} {'dropped' if dropped else 'kept'}",
+                    float(z.mean()),
+                    float(z.std()),
+                    correlation(z, known),
+                    np.histogram(z, BINS, density=True)[0].tolist(),
+                )
+            )
     return rows
 
 
-def plot(rows: list[Group], out: Path) -> None:
+def plot(rows: list[Figures], out: Path) -> None:
     """A histogram of z for each group (a line) and quality (a column), the normal density behind it."""
     import matplotlib
 

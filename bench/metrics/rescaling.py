@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics.distortion import Image8
+from codec.metrics.distortion import Image8
 
 __all__ = ["Published", "luma", "mean_square", "published", "resized", "ssim_y"]
 

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from bench.errors import BenchError, CodecMissing
-from bench.metrics.distortion import Image8
 from bench.peers import pillow_codecs, programs
 from bench.peers.compressai_models import MODELS, CompressAiCodec
 from bench.peers.pillow_codecs import PillowCodec, coded_picture_bytes, distribution_version
+from codec.metrics.distortion import Image8
 
 __all__ = [
     "CODECS",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import CodecMissing
-from bench.metrics.distortion import Image8
+from codec.metrics.distortion import Image8
 
 __all__ = ["CHECKPOINTS", "MODELS", "CompressAiCodec", "pack", "unpack"]
 

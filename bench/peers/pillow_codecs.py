@@ -13,7 +13,7 @@ import PIL
 from PIL import Image, features
 
 from bench.errors import CodecMissing
-from bench.metrics.distortion import Image8
+from codec.metrics.distortion import Image8
 
 __all__ = [
     "PillowCodec",

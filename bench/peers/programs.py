@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from bench.errors import BenchError, CodecMissing
-from bench.metrics.distortion import Image8
+from codec.metrics.distortion import Image8
 
 __all__ = ["ProgramCodec", "bpg", "external"]
 

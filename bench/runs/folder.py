@@ -8,10 +8,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bench.metrics.distortion import Image8
 from bench.peers.codecs import Codec
-from bench.runs.images import machine, read_image
+from bench.runs.images import is_not_kodaks, machine, read_image
 from bench.runs.pool import Failure, Task, describe_error, run_tasks
+from codec.metrics.distortion import Image8
 
 __all__ = ["Outcome", "Report", "Run", "readable", "results"]
 
@@ -60,7 +60,9 @@ class Outcome:
 
 
 def readable(paths: Sequence[Path], outcome: Outcome, report: Report) -> Iterator[tuple[str, Image8]]:
-    """Yield name and pixels of each image; those that cannot be read are named, counted and passed over."""
+    """Yield name and pixels of each image; those that cannot be read are named, counted and passed over, and
+    those that go by the name of one of Kodak's and are not it are named.
+    """
     for path in paths:
         try:
             image = read_image(path)
@@ -68,6 +70,10 @@ def readable(paths: Sequence[Path], outcome: Outcome, report: Report) -> Iterato
             outcome.unreadable[path.name] = describe_error(error)
             report(f"{path.name}: unreadable, skipped ({describe_error(error)})")
             continue
+        if is_not_kodaks(path.name, image):
+            report(
+                f"{path.name}: not Kodak's image of that name: its pixels differ (docs/benchmarks.md has the checksums)"
+            )
         yield path.name, image
 
 

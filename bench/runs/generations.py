@@ -11,11 +11,11 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.metrics.curves import load_json
-from bench.metrics.distortion import Image8, psnr
 from bench.peers.codecs import Codec
 from bench.runs.folder import Outcome, Run, readable, results
 from bench.runs.images import fingerprint, list_images, middle, write_json
 from bench.runs.pool import Failure, Task
+from codec.metrics.distortion import Image8, psnr
 
 __all__ = ["Generation", "Schedule", "load_generations", "measure_generations", "run_generations", "schedules"]
 

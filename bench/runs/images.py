@@ -1,10 +1,12 @@
 """The images of a folder, and result files that are whole or not there."""
 
+import functools
 import hashlib
 import json
 import os
 import platform
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,20 @@ import numpy as np
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.metrics.distortion import Image8
 from codec import atomic
+from codec.metrics.distortion import Image8
 
-__all__ = ["IMAGE_SUFFIXES", "fingerprint", "list_images", "machine", "middle", "mosaic", "read_image", "write_json"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "fingerprint",
+    "is_not_kodaks",
+    "list_images",
+    "machine",
+    "middle",
+    "mosaic",
+    "read_image",
+    "write_json",
+]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -64,6 +76,18 @@ def mosaic(photos: Sequence[Image8], height: int, width: int, shift: int = 0) ->
             left += part.shape[1]
         top += row
     return result[shift:, shift:]
+
+
+@functools.cache
+def _kodak_sums() -> dict[str, str]:
+    text = resources.files("bench").joinpath("data/kodak.sha256").read_text(encoding="utf-8")
+    return {Path(name).stem: digest for digest, name in (line.split() for line in text.splitlines())}
+
+
+def is_not_kodaks(name: str, image: Image8) -> bool:
+    """Return whether an image has the name of one of Kodak's 24, and other pixels (bench/data/kodak.sha256)."""
+    known = _kodak_sums().get(Path(name).stem.lower())
+    return known is not None and known != hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def fingerprint(image: Image8) -> str:

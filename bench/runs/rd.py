@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.metrics import distortion
 from bench.metrics.curves import load_document
-from bench.metrics.distortion import Image8
 from bench.peers.codecs import Codec
 from bench.runs.folder import Outcome, Run, readable, results
 from bench.runs.images import fingerprint, list_images, write_json
 from bench.runs.pool import Failure, Task
+from codec.metrics import distortion
+from codec.metrics.distortion import Image8
 
 __all__ = ["SAVE_SECONDS", "averages", "measure"]
 

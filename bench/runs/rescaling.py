@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.metrics.distortion import Image8
 from bench.metrics.rescaling import mean_square, resized, ssim_y
 from bench.peers.codecs import open_codec
 from bench.runs.images import list_images, read_image
+from codec.metrics.distortion import Image8
 
 __all__ = ["DIRECT", "METHODS", "Mean", "Row", "Through", "decibels", "measure", "means", "spread", "whole"]
 

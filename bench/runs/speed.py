@@ -12,11 +12,11 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from bench.metrics.distortion import Image8
 from bench.runs.folder import Outcome, Run, readable
 from bench.runs.images import list_images, mosaic, write_json
 from bench.runs.pool import Failure
 from bench.runs.workers import Finished, Worker, run_process
+from codec.metrics.distortion import Image8
 
 __all__ = ["KINDS", "SpeedPlan", "measure_speed", "sides"]
 

@@ -5,11 +5,11 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from bench.metrics.distortion import Image8
 from bench.peers.codecs import opener
 from bench.runs.child import meaning, run_python
 from bench.runs.limits import hold
 from bench.runs.pool import Failure, describe_error
+from codec.metrics.distortion import Image8
 
 __all__ = ["CLOCKS", "Finished", "Worker", "run_process"]
 

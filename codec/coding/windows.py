@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,14 +107,37 @@ def pictures(
             yield here, x[:, *here.within(window.reduced(scale))]
 
 
+class Errors(NamedTuple):
+    """What rounding took from a block of a picture, C,h,w a level."""
+
+    block: Box
+    k: list[NDArray[np.float32]]  #: the integers that are kept
+    error: list[Tensor]  #: how far each coefficient is from the most likely one, as `Codec.errors` has it
+    deviation: list[Tensor]  #: what the head says of the size of that
+
+
+def errors(
+    session: Session, pixels: Pixels, layout: Layout, load: Callable[[int], Latent], quality: int, workers: Workers
+) -> Iterator[Errors]:
+    """What rounding took from a picture (H,W or H,W,3 samples), block by block, given its latents."""
+    for block, window, k in coefficients(layout, load, layout.picture, 1, workers):
+        bands = session.bands(pixels[window.top : window.bottom, window.left : window.right])
+        pairs = session.errors(bands, k, quality)
+        cuts = [block.within(window, unit) for unit in UNITS]
+        yield Errors(
+            block,
+            [a[:, *cut] for a, cut in zip(k, cuts)],
+            [error[0][:, *cut] for (error, _), cut in zip(pairs, cuts)],
+            [deviation[0][:, *cut] for (_, deviation), cut in zip(pairs, cuts)],
+        )
+
+
 def measure(
     session: Session, pixels: Pixels, layout: Layout, load: Callable[[int], Latent], quality: int, workers: Workers
 ) -> Iterator[Sums]:
     """What the grain of a picture is, given its latents: sums that grow with every block."""
     sums = Sums()
-    for block, window, k in coefficients(layout, load, layout.picture, 1, workers):
-        bands = session.bands(pixels[window.top : window.bottom, window.left : window.right])
-        for level, (error, deviation) in enumerate(session.errors(bands, k, quality)):
-            here = block.within(window, UNITS[level])
-            sums.add(level, error[0][:, *here], deviation[0][:, *here].log())
+    for part in errors(session, pixels, layout, load, quality, workers):
+        for level, (error, deviation) in enumerate(zip(part.error, part.deviation)):
+            sums.add(level, error, deviation.log())
         yield sums

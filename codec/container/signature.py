@@ -8,6 +8,7 @@ from codec.errors import DamagedError, InputError
 # conversion of line ends, and 0x1A stops a listing on systems that take it for end of file.
 MAGIC = b"\x9cIRC\r\n\x1a\n"
 VERSION = 1
+MIME_TYPE = "image/x-irc"
 
 
 def _text_mode_signatures() -> tuple[bytes, ...]:

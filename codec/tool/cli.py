@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from codec.errors import UsageError, exit_code
-from codec.tool import bar, batches, commands, console, manual, output
+from codec.tool import bar, batches, commands, console, integrate, looking, manual, output
 from codec.tool.options import COMMANDS, OPTIONS, PRINTED, PROGRAM, STREAM, SUMMARY, Option
 
 #: what the options of the program itself print, by the last of their flags
@@ -115,12 +115,18 @@ def build_parser() -> argparse.ArgumentParser:
             known = ", ".join(parsers.choices)
             raise UsageError(f"there is no command {args.COMMAND!r}; the commands are {known}")
 
+    run: dict[str, Callable[[argparse.Namespace, output.Status], None]] = {
+        **commands.RUN,
+        **looking.RUN,
+        "help": show_help,
+        "integrate": lambda args, status: integrate.integrate(args, status, parser),
+    }
     for command in COMMANDS:
         usage = ("\n" + 7 * " ").join(manual.synopses(command))
         sub = parsers.add_parser(
             command.name, usage=usage, help=command.help, description=command.help, allow_abbrev=False
         )
-        sub.set_defaults(command=command.name, run=commands.RUN.get(command.name, show_help), batch=False, quiet=False)
+        sub.set_defaults(command=command.name, run=run[command.name], batch=False, quiet=False)
         for name, nargs, text in command.arguments:
             sub.add_argument(name, nargs=nargs, help=text)
         _add_options(sub, [option for option in OPTIONS if command.name in option.commands])

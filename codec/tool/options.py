@@ -224,6 +224,20 @@ OPTIONS = (
         default=False,
     ),
     Option(
+        ("-o", "--out"), ("compare",),
+        "a page (.html) or a sheet (.png) to write, with original, T = 0, T = 1, difference, and z by band: "
+        "a map and a histogram over the normal density", "OUT",
+    ),
+    Option(
+        ("--region",), ("compare",),
+        "the part that the page or sheet shows, upper left corner and size in pixels", "X,Y,W,H", _region,
+        default_text="the middle, up to 2048 x 2048 on a page, 512 x 512 on a sheet",
+    ),
+    Option(
+        ("--fit",), ("thumbnail",), "the most pixels a side", "N", _integer(1, 65535), default=256,
+    ),
+    Option(("--remove",), ("integrate",), "remove what was installed", default=False),
+    Option(
         ("--depth",), ("decode", "upscale"), "write 8 or 16 bits a sample (16 as .png or .ppm)", "8|16",
         _one_of(**{"8": 8, "16": 16}), default=8,
     ),
@@ -270,7 +284,7 @@ OPTIONS = (
         default=False, group="existing",
     ),
     Option(
-        ("-f", "--force"), ("encode", "decode", "downscale", "upscale"),
+        ("-f", "--force"), ("encode", "decode", "downscale", "upscale", "compare"),
         "overwrite an existing output; encode writes to names that end in .irc only, with -f too", default=False,
         group="existing",
     ),
@@ -287,20 +301,19 @@ OPTIONS = (
         default=False,
     ),
     Option(
-        ("--json",), ("encode", "decode", "info", "verify", "downscale", "upscale", "weights"),
+        ("--json",), ("encode", "decode", "compare", "info", "verify", "downscale", "upscale", "weights"),
         "report on standard output as JSON, one object a line", default=False,
     ),
     Option(
-        ("--threads",), ("encode", "decode", "verify", "downscale", "upscale"), "use N processor threads", "N",
-        _integer(1),
-        default_text="as many as there are cores",
+        ("--threads",), ("encode", "decode", "compare", "verify", "downscale", "upscale"),
+        "use N processor threads", "N", _integer(1), default_text="as many as there are cores",
     ),
     Option(
-        ("--device",), ("encode", "decode"), "where the network runs", default="auto",
+        ("--device",), ("encode", "decode", "compare"), "where the network runs", default="auto",
         choices=("cpu", "cuda", "auto"),
     ),
     Option(
-        ("--max-pixels",), ("encode", "decode", "verify", "downscale", "upscale"),
+        ("--max-pixels",), ("encode", "decode", "compare", "thumbnail", "verify", "downscale", "upscale"),
         "refuse pictures of more than N pixels", "N",
         _integer(1), default=DEFAULT_MAX_PIXELS,
     ),
@@ -319,6 +332,15 @@ COMMANDS = (
          ("OUT", "?", "picture to write, its format by its suffix: .png, .webp, .tif, .bmp, .ppm (all exact) or .jpg "
           "(default IN with its suffix replaced by .png); - is standard output, as PNG, and the default if IN is -")),
         ("IN [OUT]", "IN... --out-dir DIR"),
+    ),
+    Command(
+        "compare", "show what an .irc file lost of its picture: figures, and z by band",
+        (("PICTURE", None, "the picture that was encoded, - for standard input"),
+         ("FILE", None, ".irc file, - for standard input")),
+    ),
+    Command(
+        "thumbnail", "write a small PNG of an .irc file, from its coarse part",
+        (("IN", None, ".irc file, - for standard input"), ("OUT", None, "PNG to write or overwrite")),
     ),
     Command(
         "info", "print header, size and chunks of .irc files",
@@ -344,6 +366,9 @@ COMMANDS = (
         ("IN [OUT]", "IN... --out-dir DIR"),
     ),
     Command("weights", "list the weights that are installed, and those in the folders of IRC_WEIGHTS"),
+    Command(
+        "integrate", "install file type, thumbnails, man page and completion of bash, zsh and fish for this user"
+    ),
     Command("help", "print the help of a command, or that of the program", (("COMMAND", "?", "one of the commands"),)),
 )  # fmt: skip
 EXAMPLES = (

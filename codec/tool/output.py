@@ -88,6 +88,39 @@ def report_facts(report: Report) -> dict[str, Any]:
     return {**names, **(checked or report.facts)}
 
 
+def comparison(name: str, facts: dict[str, Any]) -> str:
+    """What ``irc compare`` says: the file, the scores at each temperature, z by band."""
+    shape = f"{facts['width']} x {facts['height']}"
+    lines = [
+        f"{shown(name)}: {shape} pixels, {facts['bytes']} bytes, {facts['bpp']:.4f} bpp, quality {facts['quality']:g}"
+    ]
+    rows = [["", "PSNR", "MS-SSIM", "SSIMULACRA2"]]
+    for row in facts["scores"]:
+        psnr = "the same" if row["psnr"] is None else f"{row['psnr']:.2f} dB"
+        rest = (
+            "-" if row[key] is None else f"{row[key]:.{digits}f}"
+            for key, digits in (("ms_ssim", 4), ("ssimulacra2", 1))
+        )
+        rows.append([f"T = {row['temperature']}", psnr, *rest])
+    lines += ["", *_columns(rows), "", "what was lost, as z:"]
+    rows = [["band", "", "mean", "deviation", "with what is kept", "with neighbours"]]
+    for row in facts["bands"]:
+        figures = [
+            f"{row['mean']:+.3f}",
+            f"{row['deviation']:.3f}",
+            f"{row['correlation']:.3f}",
+            f"{row['neighbours']:+.3f}",
+        ]
+        rows.append([row["band"], "dropped" if row["dropped"] else "kept", *figures])
+    return "\n".join([*lines, *_columns(rows)])
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of texts as lines, in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
 def info_facts(file: bitstream.File, installed: set[str]) -> dict[str, Any]:
     """What ``irc info --json`` says of a file; installed: ids of the weights that are here."""
     facts: dict[str, Any] = {}
@@ -136,9 +169,8 @@ def weights_table(rows: Sequence[dict[str, Any]]) -> str:
     if "ok" in rows[0]:
         for line, state in zip(lines, ["check", *("ok" if row["ok"] else "wrong" for row in rows)]):
             line.append(state)
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]
+    table, width = _columns(lines), max(len(line[0]) for line in lines)
     for number, row in reversed([*enumerate(rows, 2)]):
         if row["better"]:
-            table.insert(number, f"{'':<{widths[0]}}  {one_line(row['better'])}")
+            table.insert(number, f"{'':<{width}}  {one_line(row['better'])}")
     return "\n".join(table)

@@ -38,4 +38,15 @@ function fillTable(table, headings, rows) {
   top.append(head);
   table.replaceChildren(top, body);
   fill(rows);
+  // a table that is wider than its place says so, and can be reached and scrolled by keyboard
+  const place = table.closest(".scroll");
+  if (!place) return;
+  place.setAttribute("role", "region");
+  place.setAttribute("aria-label", "table");
+  new ResizeObserver(() => {
+    const wide = place.scrollWidth > place.clientWidth;
+    place.classList.toggle("wide", wide);
+    if (wide) place.tabIndex = 0;
+    else place.removeAttribute("tabindex");
+  }).observe(place);
 }

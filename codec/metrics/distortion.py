@@ -53,8 +53,8 @@ def ssimulacra2(reference: Image8, image: Image8) -> float | None:
     """Return SSIMULACRA2, at most 100; None for images that it cannot judge, of fewer than 8 pixels a side."""
     _check(reference, image)
     # torch is slow to import, and PSNR does without
-    from bench.metrics.ssimulacra2 import MIN_SIDE
-    from bench.metrics.ssimulacra2 import ssimulacra2 as score
+    from codec.metrics.ssimulacra2 import MIN_SIDE
+    from codec.metrics.ssimulacra2 import ssimulacra2 as score
 
     return score(reference, image) if min(reference.shape[:2]) >= MIN_SIDE else None
 

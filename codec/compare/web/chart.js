@@ -22,7 +22,7 @@ function ticks(low, high, count) {
   return result.map((value) => [value, value.toFixed(digits)]);
 }
 
-// series: {name, published, colour, points: [[x, y, tip], ...]}; hidden names stay hidden when drawn anew
+// series: {name, published or dashed, colour, points: [[x, y, tip], ...]}; hidden names stay hidden when drawn anew
 class Chart {
   constructor(box, title) {
     this.box = box;
@@ -45,7 +45,7 @@ class Chart {
     Object.assign(this, { series, xLabel, yLabel, at: null });
     this.legend.replaceChildren(...series.map((one) => {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: one.name });
-      button.classList.toggle("dashed", Boolean(one.published));
+      button.classList.toggle("dashed", Boolean(one.published || one.dashed));
       button.style.setProperty("--colour", `var(--c${one.colour % COLOURS})`);
       button.setAttribute("aria-pressed", !this.hidden.has(one.name));
       button.addEventListener("click", () => {
@@ -93,7 +93,7 @@ class Chart {
     svg("text", { transform: `translate(12 ${height / 2}) rotate(-90)`, "text-anchor": "middle" }, this.plot, this.yLabel);
     for (const one of this.shown) {
       const colour = `var(--c${one.colour % COLOURS})`;
-      const group = svg("g", { class: one.published ? "series published" : "series", "data-name": one.name }, this.plot);
+      const group = svg("g", { class: one.published ? "series published" : one.dashed ? "series dashed" : "series", "data-name": one.name }, this.plot);
       const path = one.points.map(([x, y], i) => `${i ? "L" : "M"}${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}`).join("");
       svg("path", { class: "curve", d: path, style: `stroke: ${colour}` }, group);
       // colours come round: later curves have larger points
