@@ -9,9 +9,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import warnings
-from typing import Any, Literal, Unpack, overload
+from typing import Any, BinaryIO, Literal, TypeAlias, Unpack, overload
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -22,24 +25,57 @@ from codec.coding.progress import Progress
 from codec.coding.salvage import Salvager
 from codec.coding.tiles import Reader
 from codec.coding.windows import View
-from codec.container import bitstream
+from codec.container import bitstream, source
 from codec.container.damaged import read_damaged
+from codec.container.source import Source
 from codec.errors import DamagedError
 from codec.network import host
 from codec.network.session import open_session
-from codec.pictures import formats
+from codec.pictures import formats, reading
 from codec.pictures.formats import Pixels
+from codec.pictures.info import chunks_of, info_of
+from codec.pictures.metadata import Picture
 
 __all__ = ["decode", "encode", "verify"]
 
 
+#: what is taken as a picture
+Picturelike: TypeAlias = Image.Image | NDArray[Any] | str | os.PathLike[str] | BinaryIO
+
+
+def _taken(image: Picturelike) -> Picture:
+    """The picture that a caller has, and its metadata; InputError or TypeError where it is none."""
+    if isinstance(image, Image.Image):
+        return reading.of_image(image)
+    if isinstance(image, str | os.PathLike):
+        return reading.load(image)
+    if source.is_file(image):
+        stream: Any = image
+        seekable = callable(getattr(stream, "seekable", None)) and stream.seekable()
+        binary = seekable and isinstance(stream.read(0), bytes)
+        return reading.load(stream if binary else io.BytesIO(source.read_file(stream)))
+    if isinstance(image, bytes | bytearray | memoryview):
+        raise TypeError("expected a picture, not bytes; those of an image file are taken as io.BytesIO(data)")
+    return Picture(np.asarray(image))
+
+
+def _tell(note: str, notes: list[str] | None) -> None:
+    """Say something worth knowing: to the caller's list or, without one, as a warning where the caller stands."""
+    if notes is not None:
+        notes.append(note)
+    else:
+        warnings.warn(note, stacklevel=4)
+
+
 @takes(EncodeOptions)
 @host.plainly
-def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, **options: Unpack[EncodeKeywords]) -> bytes:
+def encode(image: Picturelike, quality: float = 75.0, **options: Unpack[EncodeKeywords]) -> bytes:
     """Encode a picture to the bytes of an .irc file.
 
-    image: PIL image (L, LA, RGB, RGBA, I;16) or uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or
-    H,W,4 (RGB, alpha). Alpha is kept without loss, whatever the quality; colour under alpha 0 is not kept: a smooth
+    image: PIL image, the path of a picture or a file open for bytes, each treated as the command `irc encode` does:
+    turned as its EXIF says, with profile, EXIF and XMP, other modes than L, LA, RGB, RGBA and I;16 converted, and notes
+    of what is converted or left out. Or a uint8 or uint16 array: H,W (grey), H,W,2 (grey, alpha), H,W,3 (RGB) or H,W,4
+    (RGB, alpha). Alpha is kept without loss, whatever the quality; colour under alpha 0 is not kept: a smooth
     continuation of what lies around it is coded in its place.
 
     OPTIONS
@@ -52,8 +88,11 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, **options: 
         (8, 8, 3)
     """
     asked = EncodeOptions.of("encode", quality=quality, **options)
-    colour, alpha = formats.split(formats.of_image(image) if isinstance(image, Image.Image) else image)
-    extras = dict(asked.extras or {})
+    taken = _taken(image)
+    for note in taken.notes:
+        _tell(note, asked.notes)
+    colour, alpha = formats.split(taken.pixels)
+    extras = chunks_of(taken) | dict(asked.extras or {})
     for kind in (bitstream.NOISE, bitstream.DRAW):  # of another file
         extras.pop(kind, None)
     session = open_session(asked.weights, asked.device)
@@ -62,13 +101,16 @@ def encode(image: Image.Image | NDArray[Any], quality: float = 75.0, **options: 
 
 
 @overload
-def decode(data: bytes, *, array: Literal[False] = ..., **options: Unpack[DecodeKeywords]) -> Image.Image: ...
+def decode(data: Source, *, array: Literal[False] = ..., **options: Unpack[DecodeKeywords]) -> Image.Image: ...
 @overload
-def decode(data: bytes, *, array: Literal[True], **options: Unpack[DecodeKeywords]) -> Pixels: ...
+def decode(data: Source, *, array: Literal[True], **options: Unpack[DecodeKeywords]) -> Pixels: ...
 @takes(DecodeOptions)
 @host.plainly
-def decode(data: bytes, *, array: bool = False, **options: Unpack[DecodeKeywords]) -> Image.Image | Pixels:
-    """Decode the bytes of an .irc file to a PIL image, or to an array.
+def decode(data: Source, *, array: bool = False, **options: Unpack[DecodeKeywords]) -> Image.Image | Pixels:
+    """Decode an .irc file to a PIL image, or to an array.
+
+    data: its bytes, its path or a file open for bytes. The image's `info` has the metadata of the file under Pillow's
+    keys (icc_profile, exif, xmp), and quality, temperature and seed that it shows.
 
     OPTIONS
 
@@ -80,6 +122,7 @@ def decode(data: bytes, *, array: bool = False, **options: Unpack[DecodeKeywords
         ((70, 50), (10, 5), (9, 7))
     """
     asked = DecodeOptions.of("decode", array=array, **options)
+    data = source.read_source(data)
     if asked.salvage:
         found = read_damaged(data, asked.max_pixels)
         reader: Reader = Salvager(open_session(found.file.header.weights, asked.device), found)
@@ -101,22 +144,26 @@ def decode(data: bytes, *, array: bool = False, **options: Unpack[DecodeKeywords
         if len(reader.lost) == len(reader.layout.tiles):
             raise DamagedError("no tile decodes")
         note = reader.note(region)
-        if note and asked.notes is not None:
-            asked.notes.append(note)
-        elif note:
-            warnings.warn(note, stacklevel=2)
-    return pixels if asked.array else formats.to_image(pixels)
+        if note:
+            _tell(note, asked.notes)
+    if asked.array:
+        return pixels
+    out = formats.to_image(pixels)
+    out.info.update(info_of(reader.file, asked.temperature, asked.seed))
+    return out
 
 
 @host.plainly
 def verify(
-    data: bytes, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS, progress: Progress | None = None
+    data: Source, *, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS, progress: Progress | None = None
 ) -> None:
     """Decode latent and alpha, compare the latent's checksum; raises what `decode` would, else returns nothing.
+
+    data: as `decode` takes it.
 
     >>> import numpy as np
     >>> verify(encode(np.zeros((8, 8, 3), np.uint8)))
     """
-    reader = Reader.of(data, max_pixels)
+    reader = Reader.of(source.read_source(data), max_pixels)
     with Workers() as workers:
         picture.verify(reader, workers, progress)

@@ -56,6 +56,14 @@ def fields_table(kind: type) -> str:
     return "\n".join(lines)
 
 
+def python_options(kind: type) -> str:
+    """Name, default, values and meaning of the options of a Python function, as Markdown."""
+    lines = ["| name | default | values | meaning |", "|---|---|---|---|"]
+    for f in dataclasses.fields(kind):
+        lines.append(f"| `{f.name}` | `{f.default}` | {f.metadata['values'].text} | {f.metadata['meaning']} |")
+    return "\n".join(lines)
+
+
 def table(name: str) -> str:
     if name == "options":
         from codec.tool.manual import options_table
@@ -66,6 +74,10 @@ def table(name: str) -> str:
 
         rows = [f"| {entry.code} | {entry.meaning} |" for entry in EXIT_CODES]
         return "\n".join(["| code | meaning |", "|---|---|", *rows])
+    if name in ("encode", "decode"):
+        from codec.coding import options
+
+        return python_options(options.EncodeOptions if name == "encode" else options.DecodeOptions)
     if name == "settings":
         from codec.training.settings import Settings
 
@@ -106,19 +118,26 @@ class Example(NamedTuple):
     line: int
     language: str
     code: str
+    needs: str = ""  #: a package that nothing else here needs
 
 
 def examples(path: Path) -> Iterator[Example]:
-    """Fenced blocks with a language, and indented lines that are commands of ours."""
-    language, code, start = "", [], 0
+    """Fenced blocks with a language, and indented lines that are commands of ours.
+
+    A line `<!-- needs: PACKAGE -->` before a block says that it is by itself, and what it imports.
+    """
+    language, code, start, needs = "", [], 0, ""
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.startswith("```"):
             if language and language != "other":
-                yield Example(path, start, language, "\n".join(code))
+                yield Example(path, start, language, "\n".join(code), needs)
+            needs = needs if not language else ""
             language = "" if language else line[3:].strip() or "other"
             code, start = [], number + 1
         elif language:
             code.append(line)
+        elif found := re.match(r"<!-- needs: (\w+) -->", line):
+            needs = found[1]
         elif re.match(r"    (irc|irc-bench|python -m [a-z]+\.?[a-z]*|torchrun) ", line):
             yield Example(path, number, "sh", line.strip())
 
@@ -188,14 +207,32 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         assert words[0] in {"ruff", "mypy", "pytest", "git", "cd"}, f"not known to this test: {shlex.join(words)}"
 
 
+def begin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder that has the sample photo."""
+    (folder / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "photo.jpg", folder / "examples")
+    monkeypatch.chdir(folder)
+
+
+RECIPES = [example for path in DOCUMENTS for example in examples(path) if example.needs]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda e: e.needs)
+def test_recipes(recipe: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples that go with another package, where it is installed."""
+    pytest.importorskip(recipe.needs)
+    begin(tmp_path, monkeypatch)
+    exec(compile(recipe.code, f"{recipe.document.name}:{recipe.line}", "exec"), {})
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
 def test_examples(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The examples of a document, in order, in an empty folder with the sample photo."""
-    (tmp_path / "examples").mkdir()
-    shutil.copy(ROOT / "examples" / "photo.jpg", tmp_path / "examples")
-    monkeypatch.chdir(tmp_path)
+    begin(tmp_path, monkeypatch)
     names: dict[str, Any] = {}
     for example in examples(path):
+        if example.needs:
+            continue
         where = f"{example.document.name}:{example.line}"
         if example.language == "python":
             exec(compile(example.code, where, "exec"), names)

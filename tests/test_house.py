@@ -37,7 +37,7 @@ LAYERS = (
     ("codec.network",),
     ("codec.pictures",),
     ("codec.container", "codec.metrics"),
-    ("codec.errors", "codec.atomic"),
+    ("codec.errors", "codec.atomic", "codec.version"),
     ("entropy",),
 )
 ROW = {group: number for number, row in enumerate(LAYERS) for group in row}

@@ -98,9 +98,9 @@ class _Work:
 class Encoder(_Work):
     """A picture of any format that irc reads -> an .irc file, as ``irc encode`` makes it.
 
-    quality and options: those of `codec.encode` (extras and progress are not among them; the file gets the EXIF data,
-    colour profile and XMP of the picture). strip: leave out EXIF and XMP. max_pixels: InputError beyond. threads: of
-    torch (None: as torch has it).
+    quality and options: those of `codec.encode` (extras, notes and progress are not among them; the file gets the
+    EXIF data, colour profile and XMP of the picture). strip: leave out EXIF and XMP. max_pixels: InputError beyond.
+    threads: of torch (None: as torch has it).
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Encoder(_Work):
         **options: Any,
     ):
         super().__init__(strip, max_pixels, threads)
-        _refuse("Encoder", options, "extras", "progress")
+        _refuse("Encoder", options, "extras", "notes", "progress")
         EncodeOptions.of("Encoder", quality=quality, **options)
         self.quality, self.options = quality, options
 
@@ -193,6 +193,8 @@ class Decoder(_Work):
             "bpp": round(file.bpp, 6),
             "quality": file.header.quality,
         }
+        if asked.region or asked.scale > 1:
+            facts["part"] = _part(asked, file.header)
         return Made(saved, facts, [*notes, *lost, *left_out])
 
 
@@ -314,6 +316,16 @@ class ReadBack:
             self.verifier.run(io.BytesIO(data), progress)
         except IrcError as error:
             raise IrcError(f"what was written does not decode to what was encoded: {error}") from None
+
+
+def _part(asked: DecodeOptions, header: bitstream.Header) -> str:
+    """Which part of the picture of a file was decoded, in words."""
+    whole = f"{header.width} x {header.height}"
+    small = f"at 1/{asked.scale} " if asked.scale > 1 else ""
+    if asked.region is None:
+        return f"{small}of {whole}"
+    x, y, width, height = asked.region
+    return f"{small}of {width} x {height} at {x},{y} of {whole}" if small else f"at {x},{y} of {whole}"
 
 
 def _refuse(name: str, options: Mapping[str, Any], *others: str) -> None:

@@ -106,12 +106,13 @@ def _option(default: Any, values: Values, meaning: str) -> Any:  # what a type c
 
 
 _DEVICE = _kind('a name such as "cpu", "cuda", "auto"', lambda v: isinstance(v, str))
+_LINES = _kind("a list", lambda v: isinstance(v, list))
 _PROGRESS = _option(None, _kind("a function", callable), "called with (work done, work in all), now and then")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What options share: they check themselves, and an option whose default is None may be None."""
+    """What options share: they check themselves, and an option whose type says so may be None."""
 
     @classmethod
     def of(cls, function: str, **given: Any) -> Self:
@@ -125,7 +126,7 @@ class Options:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if value is not None or f.default is not None:
+            if value is not None or "None" not in str(f.type):
                 object.__setattr__(self, f.name, f.metadata["values"].take(f.name, value))
 
 
@@ -181,6 +182,9 @@ class EncodeOptions(Options):
         ),
         "those that encode; None: the default of those installed",
     )
+    notes: list[str] | None = _option(
+        None, _LINES, "where a line goes for whatever of a picture is converted or left out; without it, into warnings"
+    )
     progress: Progress | None = _PROGRESS
 
     def __post_init__(self) -> None:
@@ -230,9 +234,7 @@ class DecodeOptions(Options):
         "appended to `notes`",
     )
     notes: list[str] | None = _option(
-        None,
-        _kind("a list", lambda v: isinstance(v, list)),
-        "where one line goes that says what is lost; without it, into a warning",
+        None, _LINES, "where one line goes that says what is lost; without it, into a warning"
     )
     progress: Progress | None = _PROGRESS
 
@@ -254,6 +256,7 @@ class EncodeKeywords(TypedDict, total=False):
     device: str
     tile: int | None
     weights: bytes | str | Path | None
+    notes: list[str] | None
     progress: Progress | None
 
 

@@ -53,6 +53,20 @@ class Found(NamedTuple):
     dropped: list[str]
 
 
+def outline(data: bytes) -> File:
+    """What the header of a file says, and the chunks up to the first that is damaged; without tiles and payloads.
+
+    DamagedError or InputError where the header is not whole.
+    """
+    header = bitstream.read_header(data)
+    whole = []
+    for chunk, payload in _chunks(data, len(bitstream.MAGIC) + 1):
+        if payload is None:
+            break
+        whole.append(chunk)
+    return File(header, (), {}, tuple(whole), len(data), ())
+
+
 def read_damaged(data: bytes, max_pixels: int | None) -> Found:
     """What is whole of a file.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from PIL import Image
 
 from codec.pictures.account import Account
@@ -34,8 +36,20 @@ LAYOUT: dict[str, tuple[str, ...]] = {
     "SGI": ("SGI header",),
     "DDS": (),
 }  # fmt: skip
+#: what decoded .irc files say of themselves
+LAYOUT["IRC"] = ("quality", "temperature", "seed")
 LAYOUT |= {"MPO": LAYOUT["JPEG"], "DIB": LAYOUT["BMP"]}
-LAYOUT["HEIF"] = (*LAYOUT["AVIF"], "primary", "bit_depth", "chroma", "tiling", "mimetype", "original_orientation")
+LAYOUT["HEIF"] = (
+    *LAYOUT["AVIF"],
+    "primary",
+    "bit_depth",
+    "chroma",
+    "tiling",
+    "mimetype",
+    "original_orientation",
+    "thumbnails",
+    "property clap",
+)  # the cut to an odd size is applied
 _NOTHING: tuple[object, ...] = ([], {}, "", b"")  #: values of keys that are there whether there is something or not
 
 
@@ -47,5 +61,9 @@ def names_of(image: Image.Image, stated: Parts) -> list[str]:
 
 
 def pass_over(image: Image.Image, account: Account) -> None:
-    """Claim for the account what only says how the file is written."""
-    account.pass_over(*LAYOUT.get(image.format or "", ()))
+    """Claim for the account what only says how the file is written.
+
+    An image that Pillow has made of another one keeps the other's `info`, but not its format.
+    """
+    kinds = LAYOUT.values() if image.format is None else [LAYOUT.get(image.format, ())]
+    account.pass_over(*itertools.chain.from_iterable(kinds))

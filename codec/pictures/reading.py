@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from codec.container.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
-from codec.pictures import colour, eight_bits, formats, layout, parts, sixteen_bits, tiff_samples
+from codec.pictures import colour, eight_bits, foreign, formats, layout, parts, sixteen_bits, tiff_samples
 from codec.pictures.account import Account
 from codec.pictures.limit import pillow_limit
 from codec.pictures.metadata import Picture, add_metadata, orientation_of
@@ -34,7 +34,7 @@ READ_FORMATS = (
 def suffixes() -> frozenset[str]:
     """The suffixes of files that may be pictures, in lower case, with their dots."""
     Image.init()
-    return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in READ_FORMATS)
+    return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name in READ_FORMATS) | foreign.SUFFIXES
 
 
 def _reason(error: OSError) -> str:
@@ -61,14 +61,25 @@ def load(source: str | os.PathLike[str] | BinaryIO, max_pixels: int | None = DEF
         raise InputError(reason) from None
 
 
+def _name(stream: BinaryIO) -> str | None:
+    """The name of an open file, None where it has none; that of a pipe may be a number."""
+    name = getattr(stream, "name", None)
+    return name if isinstance(name, str) else None
+
+
 def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
+    name: str | None = None
     try:
         if not stream.read(1):
             raise InputError("the file is empty")
         stream.seek(0)
         Image.init()
+        head, name = foreign.head_of(stream), _name(stream)
+        if maker := foreign.raw_of(stream, head, name):
+            raise foreign.refusal(maker)
         with pillow_limit(max_pixels):
-            taken = [name for name in READ_FORMATS if name in Image.OPEN]
+            reader = foreign.reader_of(head)
+            taken = [reader.ready()] if reader else [kind for kind in READ_FORMATS if kind in Image.OPEN]
 
             def reopen() -> ImageFile.ImageFile:
                 stream.seek(0)
@@ -89,6 +100,8 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
+        if maker := foreign.by_name(name):
+            raise foreign.refusal(maker) from None
         raise InputError(_unknown(stream)) from None
     except Image.DecompressionBombError:
         raise InputError(f"more than the limit of {max_pixels} pixels (--max-pixels raises it)") from None
@@ -112,6 +125,8 @@ def of_image(image: Image.Image) -> Picture:
     of 16-bit colour; it is loaded then, as by any other use. Nothing else of the image changes. InputError, with the
     remedy, for modes and colours that are not taken.
     """
+    if maker := foreign.raw_of_image(image):
+        raise foreign.refusal(maker)
     stream = getattr(image, "fp", None)
     fresh = isinstance(image, ImageFile.ImageFile) and image.tile and stream is not None and stream.seekable()
     if not fresh:

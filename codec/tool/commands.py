@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 from codec.batch import local
 from codec.batch.callables import Made, ReadBack
-from codec.container import bitstream
-from codec.errors import InputError, IrcError, UsageError, WeightsError, exit_code
+from codec.container import bitstream, damaged
+from codec.errors import DamagedError, InputError, IrcError, UsageError, WeightsError, exit_code
 from codec.network import registry
 from codec.tool import bar, console, output, works
 from codec.tool.options import STREAM
@@ -169,14 +169,20 @@ def info(args: Namespace, status: Status) -> None:
     shown_before = False
     for name in args.FILE:
         with status.guarded(name):
-            # Nothing is decoded here, so a large picture is no reason to refuse.
-            file = bitstream.read(_read_irc(name), max_pixels=None)
+            data, damage = _read_irc(name), None
+            try:
+                # Nothing is decoded here, so a large picture is no reason to refuse.
+                file = bitstream.read(data, max_pixels=None)
+            except DamagedError as error:
+                file, damage = damaged.outline(data), error
             if args.json:
-                output.tell_json({"file": name, **output.info_facts(file, installed)})
+                output.tell_json({"file": name, **output.info_facts(file, installed, damage)})
             else:
                 gap = "\n" if shown_before else ""
-                console.tell(f"{gap}{'file':<12} {shown(name)}\n{output.info_text(file, installed)}")
+                console.tell(f"{gap}{'file':<12} {shown(name)}\n{output.info_text(file, installed, damage)}")
             shown_before = True
+            if damage:
+                raise damage
 
 
 def verify(args: Namespace, status: Status) -> None:

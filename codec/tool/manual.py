@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 from codec.container.bitstream import VERSION
 from codec.errors import EXIT_CODES
 from codec.tool.options import COMMANDS, ENVIRONMENT, EXAMPLES, OPTIONS, PRINTED, PROGRAM, SUMMARY, Command
+from codec.version import number
 
 
 def version() -> str:
     """Return the line that ``irc --version`` prints."""
-    try:
-        number = metadata.version("irc-codec")
-    except metadata.PackageNotFoundError:
-        number = "(not installed)"
-    return f"{PROGRAM} {number}, file format {VERSION}"
+    return f"{PROGRAM} {number()}, file format {VERSION}"
 
 
 def epilog() -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from argparse import ArgumentTypeError
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
+from codec.coding.options import EncodeOptions, Options, Values
 from codec.container.bitstream import DEFAULT_MAX_PIXELS
 
 PROGRAM = "irc"
@@ -64,6 +65,26 @@ def _one_of(**known: int) -> Callable[[str], int]:
         if text not in known:
             raise ArgumentTypeError(f"{text!r} is not one of {', '.join(known)}")
         return known[text]
+
+    return parse
+
+
+def _values(options: type[Options], name: str) -> Values:
+    """What an option of the Python functions takes."""
+    values: Values = next(f.metadata["values"] for f in fields(options) if f.name == name)
+    return values
+
+
+def _as(options: type[Options], name: str) -> Callable[[str], int]:
+    """Make an argparse type for the whole numbers that an option of the Python functions takes."""
+    values = _values(options, name)
+
+    def parse(text: str) -> int:
+        try:
+            number: int = values.take(name, int(text))
+        except ValueError:
+            raise ArgumentTypeError(f"{text} is not {values.text}") from None
+        return number
 
     return parse
 
@@ -147,9 +168,9 @@ OPTIONS = (
     ),
     Option(
         ("--tile",), ("encode",),
-        "side of tiles that are coded independently, so that regions, threads, little memory and salvage are possible: "
-        "512 or 1024 pixels, or 0, the picture is one tile",
-        "0|512|1024", _one_of(**{"0": 0, "512": 512, "1024": 1024}),
+        "side in pixels of tiles that are coded independently, so that regions, threads, little memory and salvage are "
+        f"possible: {_values(EncodeOptions, 'tile').text}; 0: the picture is one tile",
+        "N", _as(EncodeOptions, "tile"),
         default_text="0 up to 4 megapixels, 1024 beyond",
     ),
     Option(

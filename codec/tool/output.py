@@ -11,6 +11,7 @@ from typing import Any
 from codec.batch.jobs import Report
 from codec.batch.local import printable
 from codec.container import bitstream
+from codec.errors import DamagedError
 from codec.network.registry import Installed
 from codec.tool import console
 from codec.tool.options import PROGRAM, STREAM
@@ -61,8 +62,9 @@ class Status:
         if as_json:
             tell_json({"input": source, "output": target, **facts})
         else:
+            part = f" ({facts['part']})" if "part" in facts else ""
             size = f", .irc of {facts['bytes']} bytes, {facts['bpp']:.4f} bpp" if "bpp" in facts else ""
-            self.confirm(f"{shown(target)}: {facts['width']} x {facts['height']} pixels{size}")
+            self.confirm(f"{shown(target)}: {facts['width']} x {facts['height']} pixels{part}{size}")
 
     @contextmanager
     def guarded(self, name: str) -> Iterator[None]:
@@ -121,19 +123,23 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
-def info_facts(file: bitstream.File, installed: set[str]) -> dict[str, Any]:
-    """What ``irc info --json`` says of a file; installed: ids of the weights that are here."""
+def info_facts(file: bitstream.File, installed: set[str], damage: DamagedError | None = None) -> dict[str, Any]:
+    """What ``irc info --json`` says of a file; installed: ids of the weights that are here; damage: what is wrong
+    beyond the header, of which `file` is the outline then.
+    """
     facts: dict[str, Any] = {}
     for name, value in bitstream.describe(file).items():
         facts[name] = value
         if name == "weights":
             facts["weights_installed"] = value in installed
+    if damage:
+        facts["damaged"] = str(damage)
     return facts
 
 
-def info_text(file: bitstream.File, installed: set[str]) -> str:
+def info_text(file: bitstream.File, installed: set[str], damage: DamagedError | None = None) -> str:
     """The report of ``irc info``, one ``name  value`` a line."""
-    facts = info_facts(file, installed)
+    facts = info_facts(file, installed, damage)
     chunks, here = facts.pop("chunks"), facts.pop("weights_installed")
     facts["bpp"] = f"{facts['bpp']:.4f}"
     facts["tiles"] = "{} x {}".format(*facts["tiles"])

@@ -1,0 +1,32 @@
+"""What .irc files and Pillow call the same things: chunks on the one side, entries of `Image.info` on the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codec.container import bitstream
+from codec.container.bitstream import File
+from codec.pictures.metadata import EXIF_PREFIX, Picture
+
+#: a key of `Image.info`, the chunk that holds the same, and what stands before the chunk's payload there
+_ENTRIES = (("exif", bitstream.EXIF, EXIF_PREFIX), ("icc_profile", bitstream.ICC, b""), ("xmp", bitstream.XMP, b""))
+KEYS = tuple(key for key, _, _ in _ENTRIES)  #: of metadata, in `Image.info`
+
+
+def chunks_of(picture: Picture) -> dict[str, bytes]:
+    """The chunks that a picture's metadata become."""
+    found = {bitstream.ICC: picture.icc, bitstream.EXIF: picture.exif, bitstream.XMP: picture.xmp}
+    return {kind: payload for kind, payload in found.items() if payload}
+
+
+def info_of(file: File, temperature: float | None = None, seed: int | None = None) -> dict[str, Any]:
+    """What a PIL image decoded from a file says in `info`: metadata, quality, and how its detail was drawn.
+
+    temperature, seed: where others than the file's were asked for.
+    """
+    info: dict[str, Any] = {key: prefix + file.extras[kind] for key, kind, prefix in _ENTRIES if kind in file.extras}
+    header = file.header
+    info["quality"] = header.quality
+    info["temperature"] = header.temperature if temperature is None else temperature
+    info["seed"] = header.seed if seed is None else seed
+    return info
