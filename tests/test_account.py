@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin, features
 
-from codec.pictures import layout, parts, reading
+from codec.errors import InputError
+from codec.pictures import code_points, layout, parts, reading, sixteen_bits
 from codec.pictures.account import Account
 from codec.pictures.metadata import Picture
 
@@ -185,3 +187,22 @@ def test_padding_is_no_data() -> None:
         for padding in (bytes(4096), b"\r\n"):
             assert parts.of_file(io.BytesIO(data + padding), kind).trailing == 0
         assert parts.of_file(io.BytesIO(data + bytes(9) + b"x"), kind).trailing == 10
+
+
+def test_an_image_that_is_loaded_already(tmp_path: Path) -> None:
+    """What Pillow does not tell is asked from the file by its name: colour, and that low bytes are gone."""
+    path = tmp_path / "x.png"
+    deep = PIXELS.astype(np.uint16) * 251
+    data = sixteen_bits.png(deep)
+    path.write_bytes(data[:33] + chunk(b"cICP", b"\x0c\x0d\0\1") + data[33:])
+    with Image.open(path) as image:
+        image.load()
+        picture = reading.of_image(image)
+        assert picture.icc == code_points.DISPLAY_P3.profile() and np.array_equal(picture.pixels, deep >> 8)
+        assert "16 bits a sample were read as 8" in picture.notes
+        path.write_bytes(data[:33] + chunk(b"cICP", b"\x09\x10\0\1") + data[33:])
+        with pytest.raises(InputError, match="PQ"):
+            reading.of_image(image)
+        path.unlink()
+        assert reading.of_image(image).icc is None
+    assert reading.of_image(image.copy()).icc is None

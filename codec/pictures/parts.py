@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from PIL import Image, ImageFile
+
 MOST_PARTS = 10_000  #: of a file; what is beyond is not looked at
 MOST_BYTES = 64 << 20  #: of a payload; a longer one is handed out empty
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -114,6 +116,18 @@ def _payload(stream: BinaryIO, name: str, size: int) -> bytes:
         stream.seek(size, io.SEEK_CUR)
         return b""
     return stream.read(size)
+
+
+def of_loaded(image: Image.Image) -> Parts:
+    """The parts of the file that an image was opened from and decoded; none where it is not there any more."""
+    name = getattr(image, "filename", None)
+    if not isinstance(image, ImageFile.ImageFile) or not name:
+        return Parts()
+    try:
+        with open(name, "rb") as stream, Image.open(stream, formats=[image.format or ""]) as again:
+            return of_file(stream, image.format) if again.size == image.size or image.format == "TIFF" else Parts()
+    except (OSError, ValueError, SyntaxError):  # gone, or another file since
+        return Parts()
 
 
 def _beyond(stream: BinaryIO, end: int, size: int) -> int:

@@ -130,7 +130,7 @@ def of_image(image: Image.Image) -> Picture:
     stream = getattr(image, "fp", None)
     fresh = isinstance(image, ImageFile.ImageFile) and image.tile and stream is not None and stream.seekable()
     if not fresh:
-        return _read(image, Parts(), None, Account())
+        return _read(image, parts.of_loaded(image), None, Account())
     frame, opened = image.tell(), cast(BinaryIO, stream)
 
     def reopen() -> ImageFile.ImageFile:
@@ -160,7 +160,8 @@ def _read(
     reopen: opens the same file once more, None where there is none or the pixels are decoded already.
     """
     names = layout.names_of(image, stated)
-    if bits := sixteen_bits.cut_to_8(image, stated):
+    lost = sixteen_bits.lost_depth(image, stated) if reopen is None else 0
+    if bits := lost or sixteen_bits.cut_to_8(image, stated):
         account.convert("samples", f"{bits} bits a sample were read as 8")
     if reopen is not None and isinstance(image, ImageFile.ImageFile) and sixteen_bits.is_deep(image):
         pixels: NDArray[Any] = sixteen_bits.read(image, stated, reopen, account)

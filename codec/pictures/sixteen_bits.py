@@ -155,6 +155,15 @@ def cut_to_8(image: Image.Image, stated: Parts) -> int:
     return bits if bits > 8 else 0
 
 
+def lost_depth(image: Image.Image, stated: Parts) -> int:
+    """The bits a sample of a PNG or TIFF whose image is loaded already, so that its low bytes are gone; else 0."""
+    if image.mode.startswith("I"):
+        return 0
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    bits = int(max(tags.get(258, (0,)), default=0) or (stated.first("IHDR") or bytes(9))[8])
+    return bits if bits > 8 else 0
+
+
 # --- writing -------------------------------------------------------------------------------------
 
 
