@@ -1,6 +1,6 @@
 """The pictures of docs/idea.md: what becomes of a photo in the codec and in rescaling, step by step.
 
-    python -m bench.figures.idea examples/photo.jpg --box 60,100,256,256 --out docs/img
+    python -m bench.figures.idea examples/photo.jpg --box 256,128,256,256 --out docs/img
 
 writes idea-codec.jpg and idea-rescaling.jpg. Coefficients are shown as a pyramid: the coarsest level in the upper left
 corner, around it finer and finer ones; grey is 0.
@@ -69,13 +69,13 @@ def codec_panels(photo: Image8, quality: float) -> list[list[Panel]]:
     drawn = [draw.draw(reader.file.header.seed, i, Box(0, 0, height, width), draw.VERSION) for i in range(4)]
     dropped = [np.broadcast_to(d[:, None, None], k.shape) for d, k in zip(found.dropped, found.k)]
     rows = []
-    for name, axis in (("luma", 0), ("chroma", 2)):
-        kept = grey(pyramid([curved(k) for k in found.k], axis), 4)
+    for name, axis, most in (("luma", 0, 2.5), ("chroma", 2, 1.5)):
+        kept = grey(pyramid([curved(k) for k in found.k], axis), most)
         kept[pyramid(dropped, axis)] = ORANGE
         rows.append(
             [
-                (f"{name}: bands, in steps", grey(pyramid([curved(s) for s in steps], axis), 4)),
-                ("kept: integers; orange is dropped", kept),
+                (f"{name}: bands", grey(pyramid([curved(s) for s in steps], axis), most)),
+                ("kept, as integers; orange: dropped", kept),
                 ("the head: how large the rest is", grey(pyramid(deviations, axis) + 2, 4)),
                 ("z: the rest, made white", grey(pyramid(found.z, axis), 4)),
                 ("z drawn anew", grey(pyramid(drawn, axis), 4)),
@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--box {a.box}: its sides are not multiples of {MULTIPLE}")
     photo = np.ascontiguousarray(read_image(a.photo)[y : y + h, x : x + w])
     for name, rows in (("codec", codec_panels(photo, a.quality)), ("rescaling", rescaling_panels(photo))):
-        sheet(rows).save(a.out / f"idea-{name}.jpg", quality=85, subsampling=0, optimize=True)
+        sheet(rows).save(a.out / f"idea-{name}.jpg", quality=76, subsampling=0, optimize=True)
     return 0
 
 
