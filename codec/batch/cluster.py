@@ -79,12 +79,14 @@ class Cluster(Runner):
         except TimeoutError:
             raise IrcError(f"the scheduler at {self.address} has got no worker within {JOINING} s") from None
         own = identity()
-        for worker, found in self.client.run(identity, on_error="return").items():
-            if isinstance(found, Exception):
-                raise IrcError(f"irc-codec does not start on the worker at {worker}: {found}")
-            for name, value in own.items():
-                if found.get(name) != value:
-                    raise IrcError(f"the worker at {worker} has {name} {found.get(name)}, this computer {value}")
+        # exec first: a worker that has no irc-codec would not understand a question for `identity`, nor say so
+        for question in ((exec, f"import {__name__}"), (identity,)):
+            for worker, found in self.client.run(*question, on_error="return").items():
+                if isinstance(found, Exception):
+                    raise IrcError(f"irc-codec does not start on the worker at {worker}: {found}")
+                for name, value in (found or own).items():
+                    if value != own[name]:
+                        raise IrcError(f"the worker at {worker} has {name} {value}, this computer {own[name]}")
 
     def run(self, task: Task, jobs: Iterable[Job]) -> Generator[tuple[Job, list[Report]], None, None]:
         """As `Runner.run` says; a job whose worker is lost goes to another one, as often as the scheduler allows."""
