@@ -35,6 +35,7 @@ MAX_ANCILLARY = 64  # chunks; a hostile file could hold millions of empty ones
 MAX_METADATA = 64 << 20  # bytes of an ancillary chunk other than alpha
 
 ALPHA, NOISE, DRAW, EXIF, ICC, XMP = "alPH", "noIS", "drAw", "eXIF", "icCP", "xmPP"
+XMP_EXTENSION, PHOTOSHOP, TEXTS, RESOLUTION = "xmPX", "psIR", "teXt", "phYs"
 CRITICAL_CHUNKS = {
     "HEAD": "the header; exactly one, the first chunk",
     "TILE": "of each tile, row by row: u32 length of its DATA payload, u32 checksum of its latent; "
@@ -48,6 +49,10 @@ ANCILLARY_CHUNKS = {
     EXIF: "EXIF metadata, a TIFF stream (without the 'Exif' prefix of JPEG)",
     ICC: "ICC colour profile of the decoded pixels",
     XMP: "XMP packet, UTF-8",
+    XMP_EXTENSION: "extended XMP, what xmpNote:HasExtendedXMP in `xmPP` points to",
+    PHOTOSHOP: "Photoshop's image resources, IPTC among them, see below",
+    TEXTS: "comments and other texts, see below",
+    RESOLUTION: "resolution: u32 pixels per unit horizontally, u32 vertically, u8 unit: 0 none, 1 metre, 2 inch",
 }
 
 
