@@ -157,6 +157,21 @@ def test_what_was_changed_is_a_guess(photo: np.ndarray) -> None:
         down(photo, 3)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float16, np.float32, np.longdouble])
+def test_numbers_of_numpy_are_numbers(photo: np.ndarray, kind: type) -> None:
+    photo = photo[:32, :32]
+    small, mark = down(photo, kind(2))
+    assert mark == down(photo, 2)[1] == Mark.find(mark.in_xmp(None))
+    large = up(small, mark, scale=kind(2), temperature=kind(1), seed=kind(7), depth=kind(16))
+    assert np.array_equal(large.pixels, up(small, mark, scale=2, temperature=1, seed=7, depth=16).pixels)
+
+
+@pytest.mark.parametrize("given", [{"seed": np.array(2)}, {"seed": True}, {"seed": 1.5}, {"temperature": "1"}])
+def test_what_is_no_number_is_said(photo: np.ndarray, given: dict) -> None:
+    with pytest.raises(TypeError, match="must be a (whole )?number, not "):
+        up(photo[:16, :16], **given)
+
+
 # --- marks -----------------------------------------------------------------------------------
 
 MARK = Mark(2, 7, 5, 8, False, "0123abcd", 9)

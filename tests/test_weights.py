@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -441,3 +442,12 @@ def test_memory_is_not_taken_on_a_files_word(packed: bytes, tmp_path: Path) -> N
         sparse.truncate(2**33)
     with pytest.raises(WeightsError, match="larger than"):
         read(tmp_path / "model.safetensors")
+
+
+def test_pipes_and_devices_are_no_weights(tmp_path: Path) -> None:
+    """They may have no end, and a pipe would be waited for."""
+    os.mkfifo(pipe := tmp_path / "pipe.safetensors")
+    (endless := tmp_path / "endless.safetensors").symlink_to("/dev/zero")
+    for path in (pipe, endless, tmp_path):
+        with pytest.raises(WeightsError, match="no regular file"):
+            read(path)

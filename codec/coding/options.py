@@ -123,6 +123,12 @@ class Options:
                 raise TypeError(f"{function}() has no option {name!r}; it takes {', '.join(known)}")
         return cls(**given)
 
+    @classmethod
+    def values(cls, name: str) -> Values:
+        """What the option of this name may be."""
+        values: Values = next(f.metadata["values"] for f in fields(cls) if f.name == name)
+        return values
+
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,17 @@ def identity(header: dict[str, Any], data: bytes | memoryview) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A weights file as it is; OSError where it cannot be read, ValueError where it is larger than any."""
-    if path.stat().st_size > LARGEST_FILE:
+    """A weights file as it is; OSError where it cannot be read, ValueError where it is larger than any, or no file.
+
+    A pipe or a device, which may have no end, is not even opened.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("no regular file")
+    data = b""
+    if found.st_size <= LARGEST_FILE:
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST_FILE + 1)  # it may grow meanwhile
+    if max(found.st_size, len(data)) > LARGEST_FILE:
         raise ValueError(f"larger than {LARGEST_FILE} bytes")
-    return path.read_bytes()
+    return data

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from codec.coding.draw import from_counters
+from codec.coding.options import DecodeOptions, EncodeOptions
 from codec.container.grid import Box
 from codec.errors import InputError
 from codec.network import host
@@ -27,6 +28,10 @@ from codec.rescale.network import DETAIL, Rescaler
 from codec.rescale.picture import enlarged, reduced
 from codec.rescale.search import STEPS
 from codec.rescale.weights import load
+
+
+#: what `scale` may be; numbers of numpy are numbers here as they are in `codec.encode`
+_SCALE = DecodeOptions.values("scale")._replace(text=" or ".join(map(str, SCALES)), test=SCALES.__contains__)
 
 
 class Large(NamedTuple):
@@ -51,10 +56,9 @@ def down(
     search for a small picture that is made large better. weights: id of the network (None: the installed one of this
     scale). Raises InputError, WeightsError, ValueError.
     """
-    if effort not in range(len(STEPS)):
-        raise ValueError(f"effort must be a whole number in 0..{len(STEPS) - 1}, not {effort}")
-    if scale not in SCALES:
-        raise ValueError(f"scale must be {' or '.join(map(str, SCALES))}, not {scale}")
+    scale, effort = _SCALE.take("scale", scale), EncodeOptions.values("effort").take("effort", effort)
+    if effort >= len(STEPS):
+        raise ValueError(f"effort must be in 0..{len(STEPS) - 1}, not {effort}")
     colour, alpha = formats.split(picture)
     found = load(scale, weights)
     small = reduced(found.network, colour, effort)
@@ -86,9 +90,8 @@ def up(
     (0..2), seed (0..65535): of the draw of what was lost; at 0 the most likely photo. Raises InputError,
     WeightsError, ValueError.
     """
-    for name, value, high in (("temperature", temperature, 2), ("seed", seed, 65535)):
-        if not 0 <= value <= high:
-            raise ValueError(f"{name} must be in 0..{high}, not {value}")
+    asked = DecodeOptions(temperature=temperature, seed=seed, depth=depth)
+    scale = None if scale is None else _SCALE.take("scale", scale)
     if mark and scale not in (None, mark.scale):
         raise InputError(f"the picture was made small by {mark.scale}, not by {scale}")
     scale = mark.scale if mark else scale or 2
@@ -110,8 +113,10 @@ def up(
         if checksum(small.tobytes()) != mark.checksum:
             notes.append("its pixels were changed since irc downscale made it: what is enlarged is a guess")
     found = load(scale, mark.weights if mark else None)
-    mode = (not grey) + 2 * formats.DEPTHS.index(depth)
-    pixels = enlarged(found.network, small, size, mode, _drawing(found.network, temperature, seed))
+    mode = (not grey) + 2 * formats.DEPTHS.index(asked.depth)
+    pixels = enlarged(
+        found.network, small, size, mode, _drawing(found.network, asked.temperature or 0.0, asked.seed or 0)
+    )
     if alpha is not None:
         large = _resized(formats.to_depth(alpha, 8), scale * width, scale * height)[: size[0], : size[1]]
         pixels = formats.join(pixels, large)
