@@ -120,12 +120,10 @@ class Encoder(_Work):
     def _make(self, stream: BinaryIO, progress: Progress | None) -> Made:
         picture = self._loaded(stream)
         size = stream.seek(0, io.SEEK_END)
-        extras = {bitstream.ICC: picture.icc}
-        if not self.strip:
-            extras |= {bitstream.EXIF: picture.exif, bitstream.XMP: picture.xmp}
-        present = {kind: value for kind, value in extras.items() if value}
+        if self.strip:
+            picture.strip()
         with self._api() as api:
-            data = api.encode(picture.pixels, self.quality, extras=present, progress=progress, **self.options)
+            data = api.encode(picture.pixels, self.quality, extras=picture.chunks(), progress=progress, **self.options)
         notes = list(picture.notes)
         if len(data) > size:
             notes.append(f"the .irc of {len(data)} bytes is larger than its source of {size} bytes")
@@ -181,10 +179,10 @@ class Decoder(_Work):
         lost: list[str] = []
         with self._api() as api:
             pixels = api.decode(data, array=True, notes=lost, progress=progress, **self.options)
-        extras = file.extras
-        picture = Picture(pixels, icc=extras.get(bitstream.ICC))
-        if not self.strip:
-            picture.exif, picture.xmp = extras.get(bitstream.EXIF), extras.get(bitstream.XMP)
+        picture = Picture(pixels)
+        picture.take_chunks(file.extras)
+        if self.strip:
+            picture.strip()
         saved, left_out = _saved(picture, self.format, self.jpeg_quality)
         facts = {
             "width": pixels.shape[1],
@@ -239,7 +237,7 @@ class Downscaler(_Work):
     def _make(self, stream: BinaryIO, progress: Progress | None) -> Made:
         picture = self._loaded(stream)
         if self.strip:
-            picture.exif = picture.xmp = None
+            picture.strip()
         with self._api():
             from codec.rescale import photos
 
@@ -295,7 +293,7 @@ class Upscaler(_Work):
         picture.pixels = large.pixels
         picture.xmp = mark.without(picture.xmp) if picture.xmp and found else picture.xmp
         if self.strip:  # not before: the mark was in it
-            picture.exif = picture.xmp = None
+            picture.strip()
         data, left_out = _saved(picture, self.format, self.jpeg_quality)
         height, width = large.pixels.shape[:2]
         facts = {"width": width, "height": height, "marked": found is not None and not large.notes}

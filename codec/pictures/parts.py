@@ -16,6 +16,9 @@ from typing import BinaryIO
 
 from PIL import Image, ImageFile
 
+from codec.pictures import tiff_tags
+from codec.pictures.tiff_tags import Directory
+
 MOST_PARTS = 10_000  #: of a file; what is beyond is not looked at
 MOST_BYTES = 64 << 20  #: of a payload; a longer one is handed out empty
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
@@ -53,10 +56,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a file in their order, and the bytes that follow the picture's end."""
+    """The parts of a file in their order, and the bytes that follow the picture's end; of a TIFF file its tags."""
 
     parts: tuple[Part, ...] = ()
     trailing: int = 0
+    tags: Directory | None = None  #: of a TIFF file
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self.parts)
@@ -93,10 +97,12 @@ def of_file(stream: BinaryIO, kind: str | None) -> Parts:
     The stream's position is what it was before.
     """
     walk = _WALKS.get(kind or "")
-    if walk is None:
-        return Parts()
     place = stream.tell()
     try:
+        if kind == "TIFF":
+            return Parts(tags=tiff_tags.read(stream))
+        if walk is None:
+            return Parts()
         size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         found = [*itertools.islice(walk(stream, size), MOST_PARTS)]

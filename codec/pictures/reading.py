@@ -19,8 +19,9 @@ from codec.container.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
 from codec.pictures import colour, eight_bits, foreign, formats, layout, parts, sixteen_bits, tiff_samples
 from codec.pictures.account import Account
+from codec.pictures.gather import gather
 from codec.pictures.limit import pillow_limit
-from codec.pictures.metadata import Picture, add_metadata, orientation_of
+from codec.pictures.metadata import Picture
 from codec.pictures.parts import Parts
 
 # Named, because Pillow's full list has formats that start other programs (EPS) or are
@@ -171,11 +172,11 @@ def _read(
         icc = colour.profile_of(image, stated, account)
         pixels, icc = eight_bits.read(image, stated, icc, account)
     names += [name for name in layout.names_of(image, stated) if name not in names]  # more is known once it is loaded
-    orientation = orientation_of(image, account)
-    pixels = formats.turned(pixels, orientation)
+    found = gather(image, stated, account)
+    pixels = formats.turned(pixels, found.to_turn)
     pixels, icc = colour.fitted(eight_bits.without_opaque_alpha(pixels, account), icc, account)
     picture = Picture(pixels, icc=icc, account=account)
-    add_metadata(picture, image, stated, orientation)
+    found.put_into(picture, account)
     if stated.trailing and image.format != "MPO":
         account.drop("trailing data", f"{stated.trailing} bytes after the end of the picture are not kept")
     layout.pass_over(image, account)

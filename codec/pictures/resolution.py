@@ -69,6 +69,31 @@ def dpi(payload: bytes) -> tuple[float, float] | None:
     return found[0] * scale, found[1] * scale
 
 
+def to_jfif(payload: bytes) -> tuple[bytes, str] | None:
+    """The density in JPEG's JFIF header, 5 bytes, and a note where it is rounded; None where there is no room."""
+    found = unpack(payload)
+    if found is None:
+        return None
+    x, y, unit = found
+    if unit == METRE and x % 100 == y % 100 == 0:
+        code, values, note = 2, (x // 100, y // 100), ""
+    elif unit == METRE:
+        code, values = 1, (round(x * _INCH), round(y * _INCH))
+        note = f"the resolution of {words(payload)} was rounded to {values[0]} x {values[1]} dpi, as JPEG files have it"
+    else:
+        code, values, note = (1 if unit == INCH else 0), (x, y), ""
+    if not all(0 < value < 65536 for value in values):
+        return None
+    return struct.pack(">BHH", code, *values), note
+
+
+def to_tiff(payload: bytes) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """TIFF's XResolution and YResolution as fractions, and its ResolutionUnit: 1 none, 2 inch, 3 cm."""
+    x, y, unit = unpack(payload) or (1, 1, NONE)
+    parts = 100 if unit == METRE else 1
+    return (x, parts), (y, parts), {NONE: 1, INCH: 2, METRE: 3}[unit]
+
+
 def words(payload: bytes) -> str:
     """The resolution as a message says it."""
     found = unpack(payload)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 COMMENT = "Comment"
 RAW_PROFILE = "Raw profile type "  #: keywords of PNG texts that hold other metadata in hexadecimal
 LARGEST = 64 << 20  #: bytes of a text
-_PNG_KINDS = ("tEXt", "zTXt", "iTXt")
+PNG_KINDS = ("tEXt", "zTXt", "iTXt")
 
 
 class Text(NamedTuple):
@@ -57,7 +57,7 @@ def comment(data: bytes) -> tuple[Text, bool]:
 def of_png(kind: str, data: bytes) -> Text | None:
     """The text in a chunk tEXt, zTXt or iTXt; None where it is damaged."""
     keyword, zero, rest = data.partition(b"\0")
-    if kind not in _PNG_KINDS or not zero:
+    if kind not in PNG_KINDS or not zero:
         return None
     name = keyword.decode("latin-1")
     try:

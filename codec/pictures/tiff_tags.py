@@ -34,10 +34,15 @@ class Tag(NamedTuple):
 
 @dataclass
 class Directory:
-    """Tags of a stream; order: of its bytes, "<" or ">"."""
+    """Tags of a stream.
+
+    order: of its bytes, "<" or ">"; others: whether there is more, which is not among them: tags of unknown types or
+    damaged ones, further directories such as a thumbnail's.
+    """
 
     order: str
     tags: list[Tag]
+    others: bool = False
 
     def picked(self, numbers: Collection[int]) -> Directory:
         """Those of these numbers."""
@@ -56,6 +61,13 @@ class Directory:
         if order == self.order:
             return self
         return Directory(order, [tag._replace(value=_in_order(tag, order)) for tag in self.tags])
+
+    def number(self, number: int) -> int | None:
+        """A tag's value that is one unsigned number of 16 or 32 bits."""
+        tag = next((tag for tag in self.tags if tag.number == number), None)
+        if tag is None or not isinstance(tag.value, bytes) or (tag.type, len(tag.value)) not in ((3, 2), (4, 4)):
+            return None
+        return int.from_bytes(tag.value, "little" if self.order == "<" else "big")
 
     def stream(self) -> bytes:
         """A TIFF stream, such as EXIF data are, with these tags."""
@@ -111,7 +123,7 @@ def read(stream: BinaryIO) -> Directory | None:
         (version,) = struct.unpack_from(order + "H", head, 2)
         big = {42: False, 43: True}[version]
         (first,) = struct.unpack_from(order + "Q", head, 8) if big else struct.unpack_from(order + "I", head, 4)
-        return Directory(order, _tags(stream, order, first, big, (*_WITHIN,)))
+        return _directory(stream, order, first, big, (*_WITHIN,))
     except (KeyError, struct.error, ValueError, OverflowError):
         return None
 
@@ -121,21 +133,24 @@ def of_exif(exif: bytes) -> Directory | None:
     return read(io.BytesIO(exif))
 
 
-def _tags(stream: BinaryIO, order: str, at: int, big: bool, pointers: Collection[int]) -> list[Tag]:
+def _directory(stream: BinaryIO, order: str, at: int, big: bool, pointers: Collection[int]) -> Directory:
     stream.seek(at)
     size, code = (20, "HHQ") if big else (12, "HHI")
     (count,) = struct.unpack(order + "Q" if big else order + "H", stream.read(8 if big else 2))
     if count > _MOST_TAGS:
         raise ValueError("too many tags")
     entries = stream.read(size * count)
-    found = []
+    following = stream.read(8 if big else 4)
+    found, others = [], following.strip(b"\0") != b""
     for n in range(count):
         number, kind, values = struct.unpack_from(order + code, entries, size * n)
         field = entries[size * n + struct.calcsize(order + code) : size * (n + 1)]
         length = values * _UNITS.get(kind, 0) * _NUMBERS.get(kind, 1)
         pointer = struct.unpack(order + ("Q" if big else "I"), field)[0]
         if number in pointers and kind in (3, 4, 13, 16, 18):
-            found.append(Tag(number, 4, Directory(order, _tags(stream, order, pointer, big, _WITHIN.get(number, ())))))
+            below = _directory(stream, order, pointer, big, _WITHIN.get(number, ()))
+            found.append(Tag(number, 4, below))
+            others |= below.others
         elif 0 < length <= LARGEST_VALUE:
             value = field[:length]
             if length > len(field):
@@ -143,7 +158,11 @@ def _tags(stream: BinaryIO, order: str, at: int, big: bool, pointers: Collection
                 value = stream.read(length)
             if len(value) == length and kind < 16:
                 found.append(Tag(number, kind, value))
-    return found
+                continue
+            others = True
+        else:
+            others = True
+    return Directory(order, found, others)
 
 
 # --- writing ---------------------------------------------------------------------------------------

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from codec.errors import InputError
-from codec.pictures import sixteen_bits
-from codec.pictures.metadata import EXIF_PREFIX, Picture, tiff_exif
+from codec.pictures import resolution, sixteen_bits
+from codec.pictures.exif import PREFIX as EXIF_PREFIX
+from codec.pictures.metadata import Picture
+from codec.pictures.placing import Placed, in_jpeg, in_png, in_tiff
 
 # Suffix -> format and the options it is saved with. JPEG is the one that loses anything.
 WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -24,10 +28,7 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0, "optimize": True}),
 }
 _NO_ALPHA = ("PPM", "BMP", "JPEG")
-_WITH_METADATA = ("PNG", "WEBP", "TIFF", "JPEG")
 _DEEP_FORMATS = ("PNG", "PPM")
-# Bytes that JPEG's segments hold: one for EXIF and XMP, 255 for a profile.
-_JPEG_ROOM = {"EXIF": 65533 - len(EXIF_PREFIX), "ICC": 255 * (65533 - 14), "XMP": 65533 - 29}
 
 
 def write_format(name: str | os.PathLike[str] | None) -> tuple[str, dict[str, Any]]:
@@ -63,56 +64,34 @@ def save(
     pixels = picture.pixels
     depth, channels = 8 * pixels.itemsize, pixels.shape[2] if pixels.ndim == 3 else 1
     check_target(name, depth, channels % 2 == 0)
-    kept, notes = _kept(picture, kind, grey=channels < 3)
+    placed = Placed.of(picture, kind)
     if depth == 16:
         deep_png = kind == "PNG"
-        target.write(
-            sixteen_bits.png(pixels, kept["ICC"], kept["EXIF"], kept["XMP"]) if deep_png else sixteen_bits.ppm(pixels)
-        )
-        return notes
+        data = sixteen_bits.png(pixels, placed.icc, placed.exif) if deep_png else sixteen_bits.ppm(pixels)
+        target.write(in_png(data, placed) if deep_png else data)
+        return placed.notes
     image = Image.fromarray(pixels)
     if image.mode == "LA" and kind in ("WEBP", "BMP"):
         image = image.convert("RGBA")
-    image.save(target, format=kind, **_options(kind, options, kept, notes))
-    return notes
+    file = io.BytesIO()
+    image.save(file, format=kind, **options, **_given(kind, placed))
+    finish = _FINISH.get(kind)
+    target.write(finish(file.getvalue(), placed) if finish else file.getbuffer())
+    return placed.notes
 
 
-def _kept(picture: Picture, kind: str, grey: bool) -> tuple[dict[str, bytes | None], list[str]]:
-    """The metadata that a format has room for, and what is said of the rest."""
-    kept, notes = {"EXIF": picture.exif, "ICC": picture.icc, "XMP": picture.xmp}, []
-    if kept["ICC"] and grey and kind == "WEBP":
-        kept["ICC"] = None
-        notes.append("the colour profile is for grey, which WEBP files do not have, and was left out")
-    if kind not in _WITH_METADATA and any(kept.values()):
-        notes.append(f"{kind} files hold no metadata: {', '.join(k for k, v in kept.items() if v)} left out")
-        kept = dict.fromkeys(kept)
-    for what, room in _JPEG_ROOM.items() if kind == "JPEG" else ():
-        size = len(kept[what] or b"")
-        if size > room:
-            notes.append(f"{what} data of {size} bytes is too large for JPEG files and was left out")
-            kept[what] = None
-    return kept, notes
-
-
-def _options(kind: str, fixed: dict[str, Any], kept: dict[str, bytes | None], notes: list[str]) -> dict[str, Any]:
-    """What Pillow wants to know to save a picture with this metadata; adds to `notes` where it cannot."""
-    options, exif, xmp = dict(fixed), kept["EXIF"], kept["XMP"]
-    if kept["ICC"]:
-        options["icc_profile"] = kept["ICC"]
-    if kind == "TIFF" and (exif or xmp):
-        tags = tiff_exif(exif, xmp)
-        if tags is None:
-            notes.append("the EXIF data is damaged and was left out")
-            tags = tiff_exif(None, xmp)
-        if tags:
-            options["exif"] = tags
-            options.pop("compression", None)  # Pillow's compressed TIFF cannot hold EXIF's own directory
-    elif exif:
-        options["exif"] = EXIF_PREFIX + exif
-    if xmp and kind == "PNG":
-        text = PngImagePlugin.PngInfo()
-        text.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-        options["pnginfo"] = text
-    elif xmp and kind in ("WEBP", "JPEG"):
-        options["xmp"] = xmp
+def _given(kind: str, placed: Placed) -> dict[str, Any]:
+    """What Pillow is given of the metadata; the rest is put into the file that it has made."""
+    options: dict[str, Any] = {}
+    if placed.icc and kind != "JPEG":
+        options["icc_profile"] = placed.icc
+    if placed.exif and kind != "TIFF":
+        options["exif"] = EXIF_PREFIX + placed.exif
+    if placed.xmp and kind == "WEBP":
+        options["xmp"] = placed.xmp
+    if placed.resolution and kind == "BMP" and (dpi := resolution.dpi(placed.resolution)):
+        options["dpi"] = dpi
     return options
+
+
+_FINISH: dict[str, Callable[[bytes, Placed], bytes]] = {"PNG": in_png, "JPEG": in_jpeg, "TIFF": in_tiff}

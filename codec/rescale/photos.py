@@ -29,7 +29,6 @@ from codec.rescale.picture import enlarged, reduced
 from codec.rescale.search import STEPS
 from codec.rescale.weights import load
 
-
 #: what `scale` may be; numbers of numpy are numbers here as they are in `codec.encode`
 _SCALE = DecodeOptions.values("scale")._replace(text=" or ".join(map(str, SCALES)), test=SCALES.__contains__)
 

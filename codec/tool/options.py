@@ -314,7 +314,7 @@ OPTIONS = (
     ),
     Option(
         ("--strip",), ("encode", "decode", "downscale", "upscale"),
-        "leave out EXIF and XMP; the colour profile stays, since colours depend on it",
+        "leave out EXIF, XMP, IPTC and texts; colour profile and resolution stay",
         default=False,
     ),
     Option(
