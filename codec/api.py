@@ -33,7 +33,7 @@ from codec.network import host
 from codec.network.session import open_session
 from codec.pictures import formats, reading
 from codec.pictures.formats import Pixels
-from codec.pictures.info import chunks_of, info_of
+from codec.pictures.info import info_of
 from codec.pictures.metadata import Picture
 
 __all__ = ["decode", "encode", "verify"]
@@ -92,7 +92,7 @@ def encode(image: Picturelike, quality: float = 75.0, **options: Unpack[EncodeKe
     for note in taken.notes:
         _tell(note, asked.notes)
     colour, alpha = formats.split(taken.pixels)
-    extras = chunks_of(taken) | dict(asked.extras or {})
+    extras = taken.chunks() | dict(asked.extras or {})
     for kind in (bitstream.NOISE, bitstream.DRAW):  # of another file
         extras.pop(kind, None)
     session = open_session(asked.weights, asked.device)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -416,6 +418,30 @@ def test_every_truncation_of_a_jpeg() -> None:
             reading.load(io.BytesIO(data[:length]))
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_without_its_end_marker(mode: str, progressive: bool) -> None:
+    """It is decoded, with a note, where nothing but the marker is missing; not where a scan or a byte is."""
+    pixels = np.kron(noise(9, 12, 3), np.ones((7, 7, 1), np.uint8))
+    data = encoded(Image.fromarray(pixels).convert(mode), "JPEG", progressive=progressive, quality=85).getvalue()
+    right = reading.load(io.BytesIO(data))
+    for cut in (2, 1):
+        picture = reading.load(io.BytesIO(data[:-cut]))
+        assert np.array_equal(picture.pixels, right.pixels)
+        assert picture.notes == [*right.notes, "the file lacks its end marker; all of the picture is there"]
+    scans = [n for n in range(len(data)) if data[n : n + 2] == b"\xff\xda"]
+    assert len(scans) > 3 or not progressive
+    for length in (*range(4, len(data) // 3, 5), len(data) - 9, *scans[1:]):
+        with pytest.raises(InputError, match="cannot be read|empty|not an image"):
+            reading.load(io.BytesIO(data[:length]))
+
+
+def test_an_end_marker_was_lost() -> None:
+    data = Path(__file__).with_name("data").joinpath("no_eoi.jpg").read_bytes()
+    whole = reading.load(io.BytesIO(data + b"\xff\xd9"))
+    assert np.array_equal(reading.load(io.BytesIO(data)).pixels, whole.pixels) and whole.notes == []
+
+
 def test_limit() -> None:
     stream = encoded(Image.fromarray(RGB))
     assert reading.load(stream, 35).pixels.shape == (5, 7, 3)
@@ -424,11 +450,29 @@ def test_limit() -> None:
         reading.load(stream, 34)
 
 
-def test_pillows_limit_is_restored() -> None:
-    before = Image.MAX_IMAGE_PIXELS
-    for limit in (35, 10**12, None):
-        assert reading.load(encoded(Image.fromarray(RGB)), limit).pixels.shape == (5, 7, 3)
-        assert before == Image.MAX_IMAGE_PIXELS
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "GIF", "BMP", "JPEG2000"])
+def test_pillows_limit_is_another(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It belongs to the process: nothing of ours looks at it, and nothing changes it, in whatever threads."""
+    data = encoded(Image.fromarray(RGB), kind).getvalue()
+    seen: list[int | None] = []
+
+    class Watched(type(Image)):  # type: ignore[misc]
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "MAX_IMAGE_PIXELS":
+                seen.append(value)  # type: ignore[arg-type]
+            super().__setattr__(name, value)
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 34 if kind == "GIF" else 3)
+    monkeypatch.setattr(Image, "__class__", Watched)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for limit in (35, 10**12, None):
+            with ThreadPoolExecutor(4) as pool:
+                shapes = set(pool.map(lambda _: reading.load(io.BytesIO(data), limit).pixels.shape, range(8)))  # noqa: B023
+            assert shapes == {(5, 7, 3)}
+    assert seen == []
+    with pytest.raises(InputError, match="7 x 5"):
+        reading.load(io.BytesIO(data), 34)
 
 
 def test_paths(tmp_path: Path) -> None:

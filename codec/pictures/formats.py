@@ -22,7 +22,7 @@ from PIL import Image
 
 from codec.container.grid import Box
 from codec.errors import DamagedError, InputError
-from codec.pictures.limit import pillow_limit
+from codec.pictures.opening import opened
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 DEPTHS = (8, 16)
@@ -155,8 +155,8 @@ def pack_alpha(alpha: Pixels) -> bytes:
 def unpack_alpha(payload: bytes, width: int, height: int) -> Pixels:
     """H,W uint8 or uint16; DamagedError where the payload is not an alpha channel of this size."""
     try:
-        # the size is compared before anything is decoded, so that Pillow's own limit is not needed
-        with pillow_limit(width * height), Image.open(io.BytesIO(payload), formats=["PNG"]) as image:
+        # the size is compared before anything is decoded
+        with opened(io.BytesIO(payload), ["PNG"]) as image:
             if image.size != (width, height) or image.mode not in ("L", "I;16"):
                 raise DamagedError(
                     f"chunk alPH: {image.width} x {image.height} pixels of mode {image.mode} "

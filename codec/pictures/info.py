@@ -6,17 +6,12 @@ from typing import Any
 
 from codec.container import bitstream
 from codec.container.bitstream import File
-from codec.pictures.metadata import EXIF_PREFIX, Picture
+from codec.pictures import resolution, texts
+from codec.pictures.exif import PREFIX as EXIF_PREFIX
 
 #: a key of `Image.info`, the chunk that holds the same, and what stands before the chunk's payload there
 _ENTRIES = (("exif", bitstream.EXIF, EXIF_PREFIX), ("icc_profile", bitstream.ICC, b""), ("xmp", bitstream.XMP, b""))
 KEYS = tuple(key for key, _, _ in _ENTRIES)  #: of metadata, in `Image.info`
-
-
-def chunks_of(picture: Picture) -> dict[str, bytes]:
-    """The chunks that a picture's metadata become."""
-    found = {bitstream.ICC: picture.icc, bitstream.EXIF: picture.exif, bitstream.XMP: picture.xmp}
-    return {kind: payload for kind, payload in found.items() if payload}
 
 
 def info_of(file: File, temperature: float | None = None, seed: int | None = None) -> dict[str, Any]:
@@ -25,6 +20,11 @@ def info_of(file: File, temperature: float | None = None, seed: int | None = Non
     temperature, seed: where others than the file's were asked for.
     """
     info: dict[str, Any] = {key: prefix + file.extras[kind] for key, kind, prefix in _ENTRIES if kind in file.extras}
+    if dpi := resolution.dpi(file.extras.get(bitstream.RESOLUTION, b"")):
+        info["dpi"] = dpi
+    comments = [t.text for t in texts.unpack(file.extras.get(bitstream.TEXTS, b"")) if t.keyword == texts.COMMENT]
+    if comments:
+        info["comment"] = comments[-1].encode()
     header = file.header
     info["quality"] = header.quality
     info["temperature"] = header.temperature if temperature is None else temperature

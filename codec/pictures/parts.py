@@ -61,6 +61,7 @@ class Parts:
     parts: tuple[Part, ...] = ()
     trailing: int = 0
     tags: Directory | None = None  #: of a TIFF file
+    ended: bool = True  #: whether the end of a JPEG file has been seen
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self.parts)
@@ -107,7 +108,10 @@ def of_file(stream: BinaryIO, kind: str | None) -> Parts:
         stream.seek(0)
         found = [*itertools.islice(walk(stream, size), MOST_PARTS)]
         end = found[-1][1] if found else 0
-        return Parts(tuple(part for part, _ in found if part.name), _beyond(stream, end, size) if end else 0)
+        ended = walk is not _jpeg or end > 0 or len(found) == MOST_PARTS
+        return Parts(
+            tuple(part for part, _ in found if part.name), _beyond(stream, end, size) if end else 0, ended=ended
+        )
     finally:
         stream.seek(place)
 

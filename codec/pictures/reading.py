@@ -17,11 +17,11 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from codec.container.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
-from codec.pictures import colour, eight_bits, foreign, formats, layout, parts, sixteen_bits, tiff_samples
+from codec.pictures import colour, cut_jpeg, eight_bits, foreign, formats, layout, parts, sixteen_bits, tiff_samples
 from codec.pictures.account import Account
 from codec.pictures.gather import gather
-from codec.pictures.limit import pillow_limit
 from codec.pictures.metadata import Picture
+from codec.pictures.opening import opened
 from codec.pictures.parts import Parts
 
 # Named, because Pillow's full list has formats that start other programs (EPS) or are
@@ -74,30 +74,30 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
         if not stream.read(1):
             raise InputError("the file is empty")
         stream.seek(0)
-        Image.init()
         head, name = foreign.head_of(stream), _name(stream)
         if maker := foreign.raw_of(stream, head, name):
             raise foreign.refusal(maker)
-        with pillow_limit(max_pixels):
-            reader = foreign.reader_of(head)
-            taken = [reader.ready()] if reader else [kind for kind in READ_FORMATS if kind in Image.OPEN]
+        reader = foreign.reader_of(head)
+        taken = [reader.ready()] if reader else READ_FORMATS
 
-            def reopen() -> ImageFile.ImageFile:
-                stream.seek(0)
-                try:
-                    return Image.open(stream, formats=taken)
-                except UnidentifiedImageError:
-                    if tiff := tiff_samples.opened(stream):
-                        return tiff
-                    raise
+        def reopen() -> ImageFile.ImageFile:
+            try:
+                return opened(stream, taken)
+            except UnidentifiedImageError:
+                if tiff := tiff_samples.opened(stream):
+                    return tiff
+                raise
 
-            with reopen() as image:
-                check_pixels(*image.size, max_pixels)
-                account = Account()
-                _frames(image, account)
-                picture = _read(image, parts.of_file(stream, image.format), reopen, account)
-                check_pixels(*image.size, max_pixels)
-                return picture
+        with reopen() as image:
+            check_pixels(*image.size, max_pixels)
+            stated = parts.of_file(stream, image.format)
+            if not stated.ended:
+                return _load_cut(stream, max_pixels)
+            account = Account()
+            _frames(image, account)
+            picture = _read(image, stated, reopen, account)
+            check_pixels(*image.size, max_pixels)
+            return picture
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -105,7 +105,7 @@ def _load(stream: BinaryIO, max_pixels: int | None) -> Picture:
             raise foreign.refusal(maker) from None
         raise InputError(_unknown(stream)) from None
     except Image.DecompressionBombError:
-        raise InputError(f"more than the limit of {max_pixels} pixels (--max-pixels raises it)") from None
+        raise InputError("more pixels than Pillow's own limit, which is another for each format, allows") from None
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         text = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"the image cannot be read: {text}") from None
@@ -117,6 +117,13 @@ def _unknown(stream: BinaryIO) -> str:
     if stream.read(4) in tiff_samples.SIGNATURES:
         return "a TIFF of a layout that is not supported; convert it to PNG or RGB TIFF of 8 or 16 bits first"
     return "not an image, or one of a format that is not supported"
+
+
+def _load_cut(stream: BinaryIO, max_pixels: int | None) -> Picture:
+    """The picture of a JPEG file without its end marker."""
+    picture = _load(cut_jpeg.with_end(stream), max_pixels)
+    picture.account.convert("samples", cut_jpeg.NOTE)
+    return picture
 
 
 def of_image(image: Image.Image) -> Picture:
@@ -132,15 +139,14 @@ def of_image(image: Image.Image) -> Picture:
     fresh = isinstance(image, ImageFile.ImageFile) and image.tile and stream is not None and stream.seekable()
     if not fresh:
         return _read(image, parts.of_loaded(image), None, Account())
-    frame, opened = image.tell(), cast(BinaryIO, stream)
+    frame, file = image.tell(), cast(BinaryIO, stream)
 
     def reopen() -> ImageFile.ImageFile:
-        opened.seek(0)
-        again = Image.open(opened, formats=[image.format] if image.format else None)
+        again = opened(file, [image.format] if image.format else READ_FORMATS)
         again.seek(frame)
         return again
 
-    return _read(image, parts.of_file(opened, image.format), reopen, Account())
+    return _read(image, parts.of_file(file, image.format), reopen, Account())
 
 
 def _frames(image: Image.Image, account: Account) -> None:

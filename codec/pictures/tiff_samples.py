@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from codec.errors import InputError
+from codec.pictures import opening
 from codec.pictures.account import Account
-from codec.pictures.limit import pillow_limit
 from codec.pictures.transparency import divided, extra_of_tiff
 
 Samples = NDArray[Any]  # of uint8 or uint16
@@ -60,7 +60,7 @@ def _odd(tags: Any) -> bool:
     return bool(tags.get(_PREDICTOR, 1) == 2 and tags.get(_COMPRESSION) == 32773)
 
 
-class _Opened(TiffImagePlugin.TiffImageFile):
+class _Opened(opening.Tiff):
     """A TIFF that Pillow knows no mode for: its tags are there, its pixels are read by `read` alone."""
 
     def _setup(self) -> None:
@@ -153,7 +153,7 @@ def _as_grey(data: bytes, tags: Any, count: int, offsets: tuple[int, ...], sizes
     else:
         entries |= {_STRIPS: offsets, _STRIP_BYTES: sizes, _ROWS: (min(tags.get(_ROWS, height), height),)}
     file = io.BytesIO(_with_directory(data, "<" if tags.prefix == b"II" else ">", entries))
-    with pillow_limit(width * height), Image.open(file, formats=["TIFF"]) as grey:
+    with opening.opened(file, ["TIFF"]) as grey:
         return np.asarray(grey).astype(np.uint8 if grey.mode == "L" else np.uint16)
 
 
