@@ -39,6 +39,25 @@ class Made:
     )  #: what was converted or left out on the way, a line each
 
 
+#: whether this process is the program `irc` and nothing else, so that what belongs to the process may be changed
+process_is_ours = False
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Inside, no garbage is looked for, unless somebody else asks for it; afterwards that is as it was before.
+
+    Torch makes 100,000 objects that stay: searching them takes longer than loading the weights.
+    """
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 def load_api() -> ModuleType:
     """Import the codec. Where a limit on memory leaves no room for torch, its libraries would abort the process."""
     with suppress(ImportError):  # not on every system
@@ -49,12 +68,11 @@ def load_api() -> ModuleType:
             least = LEAST_MEMORY >> 20
             raise IrcError(f"out of memory: torch needs {least} MB, the limit is {limit >> 20} MB")
     if "torch" not in sys.modules:
-        # it makes 100,000 objects that stay: searching them for garbage takes longer than loading the weights
-        gc.disable()
-        import torch  # noqa: F401
+        with _uncollected():
+            import torch  # noqa: F401
 
-        gc.freeze()
-        gc.enable()
+            if process_is_ours:
+                gc.freeze()
     from codec import api
 
     return api
@@ -99,8 +117,8 @@ class Encoder(_Work):
     """A picture of any format that irc reads -> an .irc file, as ``irc encode`` makes it.
 
     quality and options: those of `codec.encode` (extras, notes and progress are not among them; the file gets the
-    EXIF data, colour profile and XMP of the picture). strip: leave out EXIF and XMP. max_pixels: InputError beyond.
-    threads: of torch (None: as torch has it).
+    colour profile and all metadata of the picture). strip: leave out all but profile and resolution. max_pixels:
+    InputError beyond. threads: of torch (None: as torch has it).
     """
 
     def __init__(

@@ -6,7 +6,8 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from codec import atomic
@@ -82,16 +83,24 @@ def exists(name: str) -> IrcError:
     return IrcError(f"{printable(name)} exists; -f overwrites it")
 
 
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """What the system says against writing a file becomes an IrcError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise IrcError(f"cannot write {printable(name)}: {reason(error)}") from None
+
+
 def put(name: str, data: bytes | memoryview, overwrite: bool, check: Callable[[bytes], None] | None = None) -> None:
     """Write a file whole or not at all; check gets what was written before it takes its place. IrcError where it cannot
     be written, or is there already and is not to be overwritten.
     """
-    try:
-        atomic.write(name, data, overwrite=overwrite, check=check)
-    except FileExistsError:
-        raise exists(name) from None
-    except OSError as error:
-        raise IrcError(f"cannot write {printable(name)}: {reason(error)}") from None
+    with writing(name):
+        try:
+            atomic.write(name, data, overwrite=overwrite, check=check)
+        except FileExistsError:
+            raise exists(name) from None
 
 
 class Folders:
@@ -103,8 +112,6 @@ class Folders:
 
     def put(self, name: str, data: bytes | memoryview, overwrite: bool, check: Callable[[bytes], None] | None) -> None:
         """As the function `put`, in a folder that may have to be made."""
-        try:
+        with writing(name):
             os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
-        except OSError as error:
-            raise IrcError(f"cannot write {printable(name)}: {reason(error)}") from None
         put(name, data, overwrite, check)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from codec.batch import callables
 from codec.errors import UsageError, exit_code
 from codec.tool import bar, batches, commands, console, integrate, looking, manual, output
 from codec.tool.options import COMMANDS, OPTIONS, PRINTED, PROGRAM, STREAM, SUMMARY, Option
@@ -155,6 +156,7 @@ def entry() -> NoReturn:
     closed, and what else would happen at exit is nothing that a user waits for.
     """
     console.open_streams()
+    callables.process_is_ours = True
     code = main()
     try:
         sys.stdout.flush()

@@ -38,14 +38,16 @@ def _target(args: Namespace, suffix: str) -> str:
     """Return the output's name and refuse early what would fail after all the work."""
     if args.OUT is not None and args.output is not None:
         raise UsageError("two outputs, OUT and -o; one is enough")
-    source: str = args.IN
+    source = args.IN = console.named(args.IN)
     target: str | None = args.output if args.OUT is None else args.OUT
     if source != STREAM and not os.path.exists(source):
         raise InputError("no such file")
     if source != STREAM and os.path.isdir(source):
         raise InputError("is a directory, not a file")
     if target is None:
-        target = STREAM if source == STREAM else os.path.splitext(source)[0] + suffix
+        piped = source == STREAM or local.unusual(os.stat(source))
+        target = STREAM if piped else os.path.splitext(source)[0] + suffix
+    target = console.named(target)
     if suffix == SUFFIX:
         _refuse_photos(target)
     if target == STREAM:
@@ -53,6 +55,8 @@ def _target(args: Namespace, suffix: str) -> str:
             raise UsageError("--json needs standard output, which the output file is going to")
         if sys.stdout.isatty():
             raise IrcError("will not write a binary file to a terminal; name an output file")
+        return target
+    if console.descriptor(target) is not None:
         return target
     if os.path.isdir(target):
         raise IrcError(f"the output {shown(target)} is a directory")
@@ -70,7 +74,7 @@ def _target(args: Namespace, suffix: str) -> str:
 
 def _refuse_photos(target: str) -> None:
     """Refuse outputs of encode that may be somebody's photo, as in ``irc encode -f *.jpg`` where there are two."""
-    special = os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target)
+    special = console.descriptor(target) is not None or (os.path.exists(target) and local.unusual(os.stat(target)))
     # of a link the file behind it counts, too: that is what would be replaced
     named = all(name.lower().endswith(SUFFIX) for name in (target, os.path.realpath(target)))
     if not (target == STREAM or special or named):
@@ -95,10 +99,14 @@ def _source(name: str) -> BinaryIO:
 
 def _write(target: str, data: bytes | memoryview, force: bool, check: Callable[[bytes], None] | None = None) -> None:
     """Write the output whole or not at all; `check` gets what was written before it takes its place."""
+    number = console.descriptor(target)
+    if (target == STREAM or number is not None) and check:
+        check(bytes(data))  # what went into a pipe cannot be read again
     if target == STREAM:
-        if check:
-            check(bytes(data))  # what went into a pipe cannot be read again
         console.put(data)
+    elif number is not None:
+        with local.writing(target):
+            console.put_into(number, data)
     else:
         local.put(target, data, force, check)
 

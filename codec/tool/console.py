@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -36,6 +37,27 @@ def open_streams() -> None:
             os.open(os.devnull, flags)  # the lowest number that is free, which is this one
             stream = open(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115  # for as long as the program runs
             setattr(sys, name, stream)
+
+
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,6})")
+_STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+
+
+def descriptor(name: str) -> int | None:
+    """The number of the open file that a name stands for, as ``/dev/fd/3`` does.
+
+    To open such a name is not the same: it may lead to a file that would be replaced, or cut off.
+
+    >>> descriptor("/dev/stdout"), descriptor("/dev/fd/3"), descriptor("photo.png")
+    (1, 3, None)
+    """
+    found = _DESCRIPTOR.fullmatch(name)
+    return int(found[1]) if found else _STANDARD.get(name)
+
+
+def named(name: str) -> str:
+    """The name, or what stands for standard input and output where it is another name of them."""
+    return STREAM if descriptor(name) in (0, 1) else name
 
 
 # --- reading -------------------------------------------------------------------------
@@ -81,6 +103,12 @@ def has_stdout() -> bool:
     except OSError as error:
         return error.errno != errno.EBADF
     return True
+
+
+def put_into(descriptor: int, data: bytes | memoryview) -> None:
+    """Write data where a descriptor leads, from where that stands."""
+    with open(os.dup(descriptor), "wb") as stream:
+        stream.write(data)
 
 
 def put(data: bytes | memoryview) -> None:
