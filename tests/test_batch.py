@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import pickle
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from fake_codec import ENVIRONMENT
 from PIL import Image
 
 import codec
-from codec.batch import Decoder, Downscaler, Encoder, ReadBack, Upscaler, Verifier
+from codec.batch import Decoder, Downscaler, Encoder, ReadBack, Upscaler, Verifier, callables
 from codec.batch.jobs import Job, Report
 from codec.batch.runners import Processes
 from codec.batch.task import FileTask
@@ -144,3 +146,21 @@ def test_stopped_early_nothing_is_left(tmp_path: Path) -> None:
         time.sleep(0.01)
     run.close()
     assert list(tmp_path.iterdir()) == [] and time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_collector_is_left_as_it_was(enabled: bool, fails: bool) -> None:
+    """Whatever happens while torch is imported; and what lives in a process of somebody else's is not frozen."""
+    before, frozen = gc.isenabled(), gc.get_freeze_count()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with suppress(MemoryError), callables._uncollected():
+            assert not gc.isenabled()
+            if fails:
+                raise MemoryError
+        assert gc.isenabled() == enabled
+        callables.load_api()
+        assert gc.isenabled() == enabled and gc.get_freeze_count() == frozen
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -203,6 +203,52 @@ def test_pipes_with_names(api: FakeApi, workplace: Path) -> None:
     assert bitstream.read(got[0]).tiles == (PIXELS.tobytes(),) and stat.S_ISFIFO(os.stat("out").st_mode)
 
 
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "-"])
+def test_other_names_of_standard_output(kind: str, name: str, workplace: Path) -> None:
+    """What is written there is the data and nothing else, be it a file or a pipe, and photos need no -f for it."""
+    if not os.path.exists("/dev/fd/1"):
+        pytest.skip("no names of descriptors here")
+    line = f"irc decode file.irc {name}" + (" > out" if kind == "file" else " | cat > out")
+    Path("talking.py").write_text(TALKING.format(tests=str(Path(__file__).parent)))
+    done = subprocess.run(
+        ["bash", "-c", line.replace("irc ", f"{sys.executable} talking.py ", 1)], env=ENVIRONMENT, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert Path("out").read_bytes().endswith(b"IEND\xaeB`\x82")
+    assert np.array_equal(np.asarray(Image.open("out")), PIXELS)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd/1"), reason="no names of descriptors here")
+def test_descriptors(
+    api: FakeApi, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are written to from where they stand: a file that is appended to is not cut off, nor replaced."""
+    Path("log").write_bytes(b"before")
+    with open("log", "ab") as log:
+        for _ in range(2):
+            assert cli.main(["encode", "photo.png", f"/dev/fd/{log.fileno()}"]) == 0
+        number = log.fileno()
+    data = Path("log").read_bytes().removeprefix(b"before")
+    assert data[: len(data) // 2] == data[len(data) // 2 :]
+    assert bitstream.read(data[: len(data) // 2]).tiles == (PIXELS.tobytes(),)
+    capsys.readouterr()
+    assert cli.main(["encode", "photo.png", f"/dev/fd/{number}"]) == 1
+    assert capsys.readouterr().err == f"irc: photo.png: cannot write /dev/fd/{number}: it is closed\n"
+
+
+def test_where_a_pipes_output_goes(api: FakeApi, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To standard output, as that of standard input does: beside /dev/fd/63 there is no place for a file."""
+    os.mkfifo("in")
+    photo = Path("photo.png").read_bytes()
+    end = threading.Thread(target=lambda: Path("in").write_bytes(photo))
+    end.start()
+    streams = Streams(monkeypatch, b"")
+    assert cli.main(["encode", "in"]) == 0
+    end.join()
+    assert bitstream.read(streams.raw.getvalue()).tiles == (PIXELS.tobytes(),)
+
+
 # --- progress ------------------------------------------------------------------------
 
 
