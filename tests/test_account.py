@@ -152,10 +152,8 @@ def test_what_follows_a_ppm() -> None:
     """Comments, and pictures after the first."""
     one = b"P6\n# by hand\n2 1\n255\n" + bytes(6)
     picture = reading.load(io.BytesIO(one + one))
-    assert picture.notes == [
-        f"{len(one)} bytes after the end of the picture are not kept",
-        "stated in the file, but not kept: comment",
-    ]
+    assert picture.notes == [f"{len(one)} bytes after the end of the picture are not kept"]
+    assert picture.texts == b"Comment\0\0\0 by hand\0"
     for data in (b"P5 2 1 65535\n" + bytes(4), b"P4 9 2\n" + bytes(4), b"P5 2 1 15\n" + bytes(2)):
         assert parts.of_file(io.BytesIO(data), "PPM").trailing == 0
         assert parts.of_file(io.BytesIO(data + b"xy"), "PPM").trailing == 2

@@ -187,7 +187,7 @@ def _texts(image: Image.Image, stated: Parts, account: Account) -> tuple[list[Te
         found = [texts.of_png(part.name, part.data) for part in stated if part.name in texts.PNG_KINDS]
     elif isinstance(known := getattr(image, "text", None), dict):
         found = [Text(str(keyword), str(text)) for keyword, text in known.items()]
-    comments = stated.all("COM") if image.format in ("JPEG", "MPO") else []
+    comments = stated.all("COM") if image.format in ("JPEG", "MPO") else stated.all("comment")
     comment = of_info(image, "comment")
     for data in comments or ([comment] if comment else []):
         text, certain = texts.comment(data)
