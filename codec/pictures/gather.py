@@ -5,6 +5,7 @@ Whatever is found is claimed in the picture's account: kept, or converted or dro
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -229,6 +230,9 @@ def _resolution(image: Image.Image, stated: Parts) -> bytes | None:
         return resolution.of_png(chunk)
     if stated.tags is not None or image.format in ("JPEG", "MPO", "PNG") and stated.parts:  # it is in the EXIF data
         return None
+    if image.format in ("JPEG", "MPO"):  # whose "dpi" is that of EXIF where the header has none
+        density = image.info.get("jfif_density", (1, 1))
+        return resolution.of_jfif(struct.pack(">BHH", image.info.get("jfif_unit", 0), *density))
     dpi = image.info.get("dpi")
     if not isinstance(dpi, tuple) or len(dpi) != 2 or dpi == _NO_RESOLUTION:
         return None
