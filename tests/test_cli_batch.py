@@ -160,6 +160,20 @@ def test_missing_weights(folder: Path, capsys: pytest.CaptureFixture[str], photo
 # --- which files -------------------------------------------------------------------------
 
 
+def test_raws_and_formats_of_packages(
+    api: FakeApi, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Raws beside their photos are left out and counted; HEIC is tried, so that its package is named."""
+    for name in ("b.CR2", "a.nef"):
+        shutil.copy("photos/b.png", Path("photos", name))
+    Path("photos/c.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    assert cli.main(["encode", "photos", "--out-dir", "out"]) == 3
+    captured = capsys.readouterr()
+    assert tree("out") == ["a.irc", "b.irc"] and "pip install pillow-heif" in captured.err
+    assert "2 camera raws left out (develop them first)" in captured.out and captured.err.count("\n") == 1
+
+
 def test_files_from(api: FakeApi, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name of a list keeps its folders, unless it leads elsewhere."""
     elsewhere = folder / "photos" / "b.png"

@@ -33,6 +33,7 @@ class Wanted(NamedTuple):
     what: str  #: they are called in messages
     suffixes: frozenset[str]  #: in lower case, with their dots
     ending: str | None  #: what the outputs' names have in place of the sources' suffixes; None: there are no outputs
+    raws: frozenset[str] = frozenset()  #: suffixes of camera raws, which are left out, and counted
 
     def output(self, folder: str, name: str) -> str:
         """The output of the source of this name, in an output folder."""
@@ -52,6 +53,7 @@ class Plan:
     entries: list[Job | Report] = field(default_factory=list)  #: in the order of the sources; a report is final
     notes: list[tuple[str, str]] = field(default_factory=list)  #: names, and what is to be said of them
     others: int = 0  #: files in folders that are not of the kind wanted
+    raws: int = 0  #: camera raws in folders
 
 
 class Found(NamedTuple):
@@ -148,11 +150,17 @@ class Planner:
                     count += 1
                     yield Found(file.name, file.path, file.size)
                 else:
-                    self.plan.others += 1
+                    self._left_out(file.name)
             if not count:
                 yield _failed(name, self._nothing())
         except IrcError as error:
             yield _failed(name, error)
+
+    def _left_out(self, name: str) -> None:
+        if os.path.splitext(name)[1].lower() in self.wanted.raws:
+            self.plan.raws += 1
+        else:
+            self.plan.others += 1
 
     def _nothing(self) -> InputError:
         deeper = "" if self.recursive else " (--recursive looks into its folders, too)"
@@ -177,7 +185,7 @@ class Planner:
                     count += 1
                     yield Found(path, os.path.relpath(path, top))
                 else:
-                    self.plan.others += 1
+                    self._left_out(name)
         yield from failures
         if not count + len(failures):
             yield _failed(top, self._nothing())

@@ -54,13 +54,8 @@ KINDS = {
         "made large", False, lambda args: f"-large.{_format(args)}", lambda args: works.upscaler(args, _format(args))
     ),
 }
-ALONE = (
-    "recursive",
-    "skip_existing",
-    "jobs",
-    "files_from",
-    "scheduler",
-)  #: options that want an output folder, by their names
+#: options that want an output folder, by their names
+ALONE = ("recursive", "skip_existing", "jobs", "files_from", "scheduler")
 
 
 def arrange(args: Namespace) -> str | None:
@@ -131,9 +126,9 @@ def _task(args: Namespace, kind: Kind) -> AnyTask:
 def _wanted(args: Namespace, kind: Kind) -> Wanted:
     if kind.irc:
         return Wanted(f"{IRC} files", frozenset({IRC}), kind.ending(args))
-    from codec.pictures import reading
+    from codec.pictures import foreign, reading
 
-    return Wanted("pictures", reading.suffixes(), kind.ending(args))
+    return Wanted("pictures", reading.suffixes(), kind.ending(args), frozenset(foreign.RAW_SUFFIXES))
 
 
 def _plan(args: Namespace, kind: Kind) -> Plan:
@@ -259,6 +254,8 @@ class Tally:
             parts.append(f"{self.count['skipped']} there already")
         if self.plan.others:
             parts.append(f"{files(self.plan.others)} of other kinds left out")
+        if self.plan.raws:
+            parts.append(f"{self.plan.raws} camera raws left out (develop them first)")
         line = ", ".join(parts)
         names = [shown(name) for _, name in sorted(self.failures)]
         if names:
