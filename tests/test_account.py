@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin, features
 
 from codec.errors import InputError
-from codec.pictures import code_points, layout, parts, reading, sixteen_bits
+from codec.pictures import code_points, jxl_head, layout, parts, reading, sixteen_bits
 from codec.pictures.account import Account
 from codec.pictures.metadata import Picture
 
@@ -204,3 +204,26 @@ def test_an_image_that_is_loaded_already(tmp_path: Path) -> None:
         path.unlink()
         assert reading.of_image(image).icc is None
     assert reading.of_image(image.copy()).icc is None
+
+
+@pytest.mark.parametrize(
+    "head, bits",
+    [
+        ("ff0a47402408040100e1254b", 8),
+        ("ff0a47f00350b40808040100", 16),
+        ("ff0a58897605088a1b010802", 8),
+        ("ff0a588976057e80a2450802", 16),
+        ("ff0a588976057e128a160101", 16),
+        ("ff0a588976053980a2450802", 32),
+        ("ff0a", 0),
+        ("ff0b588976053980", 0),
+    ],
+)
+def test_depth_of_jpeg_xl(head: str, bits: int) -> None:
+    """Starts of files that libjxl has written of 8, 16 and 32 bits, small and not, with and without loss."""
+    data = bytes.fromhex(head)
+    assert jxl_head.bits_of(data) == bits
+    box = struct.pack(">I4s", 8 + len(data), b"jxlc") + data
+    for file in (data, b"\0\0\0\x0cJXL \r\n\x87\n" + box):
+        found = parts.of_file(io.BytesIO(file), "JXL")
+        assert jxl_head.bits_of(found.first("JXL head") or b"") == bits

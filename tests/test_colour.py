@@ -325,3 +325,43 @@ def test_names() -> None:
     old = bytearray(132 + 12) + b"desc" + bytes(4) + struct.pack(">I", 9) + b"Old\nname\0"
     old[128:144] = struct.pack(">I4sII", 1, b"desc", 144, len(old) - 144)
     assert profile_name.in_words(bytes(old), False) == "Old name"
+
+
+def test_adobes_marker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says of three channels that they are RGB, of four that they are amounts of paper rather than ink."""
+    data = saved(Image.fromarray(FLAT), "JPEG", quality=95, keep_rgb=True)
+    assert b"Adobe" in data and np.abs(reading.load(io.BytesIO(data)).pixels.astype(int) - RED).max() <= 2
+    seen = []
+
+    def convert(image: Image.Image, *_: object, **__: object) -> Image.Image:
+        seen.append(image.getpixel((0, 0)))
+        return image.convert("RGB")
+
+    monkeypatch.setattr(ImageCms, "profileToProfile", convert)  # LittleCMS needs a profile for CMYK
+    ink = Image.new("CMYK", (16, 16), (10, 80, 200, 40))
+    data = saved(ink, "JPEG", quality=98, icc_profile=icc.SRGB.profile())
+    at = data.index(b"Adobe") - 4
+    without = data[:at] + data[at + 2 + struct.unpack(">H", data[at + 2 : at + 4])[0] :]
+    assert "ink" not in " ".join(reading.load(io.BytesIO(data)).notes)
+    assert (
+        "CMYK without Adobe's marker: its samples were taken as amounts of ink"
+        in reading.load(io.BytesIO(without)).notes
+    )
+    assert np.abs(np.array(seen[0]) - (10, 80, 200, 40)).max() <= 2
+    assert np.abs(np.array(seen[1]) - (245, 175, 55, 215)).max() <= 2  # the same bytes, as they are
+
+
+def test_nclx_of_heif() -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    data = bytearray(saved(Image.fromarray(noise_of(64)), "HEIF", quality=90))
+    at = data.index(b"nclx")
+    data[at + 4 : at + 8] = struct.pack(">HH", 12, 13)
+    assert reading.load(io.BytesIO(data)).icc == code_points.DISPLAY_P3.profile()
+    data[at + 4 : at + 8] = struct.pack(">HH", 9, 18)
+    with pytest.raises(InputError, match="HLG"):
+        reading.load(io.BytesIO(data))
+
+
+def noise_of(side: int) -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 256, (side, side, 3), np.uint8)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageChops, TiffImagePlugin
 
 from codec.errors import InputError
 from codec.pictures.account import Account
@@ -47,10 +47,10 @@ def read(image: Image.Image, stated: Parts, icc: bytes | None, account: Account)
         grey = np.asarray(image).astype(np.uint16)
         white_is_zero = image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0  # Pillow leaves that
         return np.invert(grey) if white_is_zero else grey, icc
-    if image.mode in _CONVERTED_MODES:
-        image, icc = _to_srgb(image, icc), None
-        account.convert("colour", "converted to sRGB through the image's colour profile", "icc_profile")
     extra = extra_of_tiff(image.tag_v2, account) if isinstance(image, TiffImagePlugin.TiffImageFile) else Extra()
+    if image.mode in _CONVERTED_MODES:
+        image, icc = _to_srgb(_as_ink(image, account), icc), None
+        account.convert("colour", "converted to sRGB through the image's colour profile", "icc_profile")
     if extra.premultiplied:
         account.convert("transparency", DIVIDED_NOTE, "tag 338")  # by Pillow
     key = key_of(image, stated) if image.mode in ("1", "L", "RGB") else None
@@ -67,6 +67,17 @@ def read(image: Image.Image, stated: Parts, icc: bytes | None, account: Account)
         pixels = with_key(pixels, key, account)
     _note_fourth_bytes(stated, account)
     return _divided(pixels, stated, account), icc
+
+
+def _as_ink(image: Image.Image, account: Account) -> Image.Image:
+    """The image, its CMYK samples as amounts of ink.
+
+    In a JPEG with Adobe's marker they are amounts of paper, as Pillow takes them to be in every JPEG.
+    """
+    if image.format not in ("JPEG", "MPO") or image.mode != "CMYK" or "adobe" in image.info:
+        return image
+    account.convert("colour", "CMYK without Adobe's marker: its samples were taken as amounts of ink")
+    return ImageChops.invert(image)
 
 
 def _has_alpha(image: Image.Image) -> bool:

@@ -67,3 +67,6 @@ def pass_over(image: Image.Image, account: Account) -> None:
     """
     kinds = LAYOUT.values() if image.format is None else [LAYOUT.get(image.format, ())]
     account.pass_over(*itertools.chain.from_iterable(kinds))
+    if image.format == "JXL":
+        found = [box for box, key in (("Exif", "exif"), ("xml ", "xmp")) if image.info.get(key)]
+        account.pass_over("JXL head", *found, *(["brob"] if found else []))

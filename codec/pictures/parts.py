@@ -362,6 +362,24 @@ def _tga(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
                 yield Part(name, words, at + start), 0
 
 
+def _jxl(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
+    """The start of the codestream, alone or in its box, and the boxes of metadata."""
+    if stream.read(2) == b"\xff\x0a":
+        stream.seek(0)
+        yield Part("JXL head", stream.read(64), 0), 0
+        return
+    stream.seek(0)
+    codestream = None
+    for part in _boxes_within(stream, size, 0):
+        if part.name in ("jxlc", "jxlp") and codestream is None:
+            place = stream.tell()
+            stream.seek(codestream := part.offset + (4 if part.name == "jxlp" else 0))
+            yield Part("JXL head", stream.read(64), codestream), 0
+            stream.seek(place)
+        elif part.name in ("Exif", "xml ", "brob", "jumb", "jhgm"):
+            yield part, 0
+
+
 def _sgi(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
     head = stream.read(104)
     yield Part("SGI header", head[:12], 0), 0
@@ -396,5 +414,6 @@ _WALKS: dict[str, _Walk] = {
     "WEBP": _riff,
     "AVIF": _boxes,
     "HEIF": _boxes,
+    "JXL": _jxl,
     "JPEG2000": _jpeg_2000,
 }

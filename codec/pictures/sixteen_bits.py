@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from codec.errors import InputError
-from codec.pictures import tiff_samples
+from codec.pictures import jxl_head, tiff_samples
 from codec.pictures.account import Account
 from codec.pictures.parts import Parts
 from codec.pictures.transparency import key_of, with_key
@@ -135,7 +135,7 @@ def _read_ppm(image: ImageFile.ImageFile) -> Samples:
 
 
 def cut_to_8(image: Image.Image, stated: Parts) -> int:
-    """The bits a sample of an AVIF, HEIF, JPEG 2000 or SGI file that is decoded to 8 bits only; 0 where it is not.
+    """The bits a sample of an AVIF, HEIF, JPEG XL, JPEG 2000 or SGI file that is decoded to 8 only; 0 where it is not.
 
     Pillow does not say, so the file is asked: boxes `av1C` and `pixi`, JPEG 2000's SIZ marker, SGI's header.
     """
@@ -150,6 +150,8 @@ def cut_to_8(image: Image.Image, stated: Parts) -> int:
         size = stated.first("SIZ") or b""
         if len(size) > 36:
             bits = max((b & 0x7F) + 1 for b in size[36::3])
+    elif image.format == "JXL":
+        bits = jxl_head.bits_of(stated.first("JXL head") or b"")
     elif image.format == "SGI":
         bits = 16 if (stated.first("SGI header") or b"")[3:4] == b"\2" else 8
     return bits if bits > 8 else 0
