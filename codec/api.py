@@ -43,7 +43,7 @@ __all__ = ["decode", "encode", "verify"]
 Picturelike: TypeAlias = Image.Image | NDArray[Any] | str | os.PathLike[str] | BinaryIO
 
 
-def _taken(image: Picturelike) -> Picture:
+def picture_of(image: Picturelike) -> Picture:
     """The picture that a caller has, and its metadata; InputError or TypeError where it is none."""
     if isinstance(image, Image.Image):
         return reading.of_image(image)
@@ -88,7 +88,7 @@ def encode(image: Picturelike, quality: float = 75.0, **options: Unpack[EncodeKe
         (8, 8, 3)
     """
     asked = EncodeOptions.of("encode", quality=quality, **options)
-    taken = _taken(image)
+    taken = picture_of(image)
     for note in taken.notes:
         _tell(note, asked.notes)
     colour, alpha = formats.split(taken.pixels)

@@ -87,6 +87,20 @@ def test_pictures_of_other_sizes_are_refused(photo: np.ndarray, data: bytes) -> 
         codec.lost(photo[:-1], data)
 
 
+def test_pictures_are_taken_as_encode_takes_them(
+    photo: np.ndarray, data: bytes, bands: list[Band], tmp_path: Path
+) -> None:
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    (tmp_path / "photo.irc").write_bytes(data)
+    for picture, file in ((tmp_path / "photo.png", tmp_path / "photo.irc"), (Image.fromarray(photo), io.BytesIO(data))):
+        assert all(np.array_equal(a.z, b.z) for a, b in zip(codec.lost(picture, file), bands, strict=True))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(photo).copy()).save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as turned:
+        assert np.array_equal(codec.lost(turned, data)[-1].z, bands[-1].z)
+
+
 def test_figures_of_known_bands() -> None:
     random = np.random.default_rng(3)
     white = random.standard_normal((2, 200, 300)).astype(np.float32)

@@ -131,8 +131,7 @@ def compare(
     notes = []
     if alpha is not None:
         notes.append("alpha, which loses nothing, is not compared, nor what it hides")
-    kept = reader.file.extras.get(bitstream.ICC)
-    if kept != picture.icc:
+    if reader.file.extras.get(bitstream.ICC) != picture.chunks().get(bitstream.ICC):
         notes.append("the file's colour profile is not the picture's; samples were compared as they are")
     return Comparison(
         original,

@@ -18,18 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
+from codec.api import Picturelike, picture_of
 from codec.coding import windows
 from codec.coding.ahead import Workers
 from codec.coding.tiles import Reader
 from codec.container.bitstream import DEFAULT_MAX_PIXELS
 from codec.container.grid import UNITS
+from codec.container.source import Source, read_source
 from codec.errors import InputError
 from codec.network import host
 from codec.pictures import formats
@@ -99,8 +100,8 @@ class Band:
 
 
 def lost(
-    image: Image.Image | NDArray[Any],
-    data: bytes,
+    image: Picturelike,
+    data: Source,
     *,
     own: bool = True,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
@@ -108,14 +109,13 @@ def lost(
 ) -> list[Band]:
     """What the .irc file `data` lost of `image`, the picture that it was encoded from, as z, band by band.
 
-    image: what `codec.encode` takes; data: the bytes of the file. own: whether the noise that the file holds of its
-    picture, if it does, is taken into account; False: z by the head alone. Bands come coarse to fine, luma before
-    chroma, dropped before kept; alpha, which loses nothing, has none. Raises InputError (sizes differ), DamagedError,
-    WeightsError.
+    image: what `codec.encode` takes, treated as there; data: the file's bytes, its path or a file open for bytes. own:
+    whether the noise that the file holds of its picture, if it does, is taken into account; False: z by the head alone.
+    Bands come coarse to fine, luma before chroma, dropped before kept; alpha, which loses nothing, has none. Raises
+    InputError (also where the sizes differ), DamagedError, WeightsError, TypeError.
     """
-    pixels = formats.of_image(image) if isinstance(image, Image.Image) else image
-    colour = filled(*formats.split(pixels))  # as it is coded
-    found = whitened(colour, Reader.of(data, max_pixels, device), own)
+    colour = filled(*formats.split(picture_of(image).pixels))  # as it is coded
+    found = whitened(colour, Reader.of(read_source(data), max_pixels, device), own)
     return [Band.of(found, group) for group in groups(found.dropped)]
 
 
