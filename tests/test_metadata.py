@@ -396,3 +396,32 @@ def test_what_goes_into_a_file_comes_back() -> None:
     assert other.chunks() == picture.chunks() and len(other.chunks()) == 4
     other.strip()
     assert other.chunks().keys() == {"icCP"}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_what_an_images_owner_takes_out_stays_out(kind: str, tmp_path: Path) -> None:
+    """Of an image that is loaded the file is asked for what Pillow does not tell, but not for what was taken out."""
+    known = Image.Exif()
+    known[0x010E] = "private"
+    data = file_of(kind, exif=known, comment=b"private", **({} if kind == "PNG" else {"xmp": b"<x>private</x>"}))
+    if kind == "PNG":
+        data = (
+            data[:33]
+            + chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x>private</x>")
+            + chunk(b"tEXt", b"Comment\0private")
+            + data[33:]
+        )
+    elif kind == "JPEG":
+        data = (
+            data[:20]
+            + segment(0xED, photoshop.JPEG_PREFIX + photoshop.of_iptc(b"\x1c\x02\x78\0\x07private"))
+            + data[20:]
+        )
+    path = tmp_path / "photo"
+    path.write_bytes(data)
+    with Image.open(path) as image:
+        image.load()
+        assert b"".join(reading.of_image(image).chunks().values()).count(b"private") >= 2
+        for key in ("exif", "xmp", "XML:com.adobe.xmp", "comment", "Comment", "photoshop"):
+            image.info.pop(key, None)
+        assert b"private" not in b"".join(reading.of_image(image).chunks().values())

@@ -65,6 +65,13 @@ class Found:
         picture.texts = texts.pack(self.texts) or None
 
 
+def _undecoded(image: Image.Image) -> bool:
+    """Whether Pillow has not seen the end of the image's file. What it has seen is in `info`, unless the image's owner
+    has taken it out since: then it is not asked for any more.
+    """
+    return bool(getattr(image, "tile", None))
+
+
 def gather(image: Image.Image, stated: Parts, account: Account) -> Found:
     """The metadata of a loaded image; stated: what its file is made of, empty where it has none."""
     found = Found()
@@ -73,8 +80,9 @@ def gather(image: Image.Image, stated: Parts, account: Account) -> Found:
     found.exif = _exif(image, stated, profiles)
     account.keep("metadata", *_EXIF_NAMES)
     by_png = next((text.text.encode() for text in listed if text.keyword == _PNG_XMP), None)
-    _find_xmp(found, stated, by_png or of_info(image, "xmp") or profiles.get("xmp"), profiles, account)
-    found.photoshop = _photoshop(stated, profiles)
+    known = of_info(image, "xmp") or (by_png if _undecoded(image) else None) or profiles.get("xmp")
+    _find_xmp(found, stated, known, profiles, account)
+    found.photoshop = _photoshop(image, stated, profiles)
     if found.photoshop:
         account.keep("metadata", *_PHOTOSHOP_NAMES)
     found.resolution = _resolution(image, stated)
@@ -124,9 +132,7 @@ def _exif(image: Image.Image, stated: Parts, profiles: dict[str, bytes]) -> byte
     """The EXIF data as they lie in the file; of a TIFF file, its own tags that say something of the picture."""
     if image.format == "TIFF":
         return _tiff_exif(image, stated)
-    if image.format in ("JPEG", "MPO") and (segments := stated.all("APP1 Exif")):
-        return b"".join(map(exif.without_prefix, segments)) or None
-    raw: bytes | None = stated.first("eXIf") or of_info(image, "exif")
+    raw: bytes | None = of_info(image, "exif") or (stated.first("eXIf") if _undecoded(image) else None)
     if image.format == "AVIF" and (decoder := getattr(image, "_decoder", None)):
         raw = decoder.get_info()[4]  # where the file turns the picture, Pillow writes the EXIF data anew
     raw = exif.without_prefix(raw or profiles.get("exif") or b"")
@@ -149,12 +155,12 @@ def _tiff_exif(image: Image.Image, stated: Parts) -> bytes | None:
 
 
 def _find_xmp(found: Found, stated: Parts, known: bytes | None, profiles: dict[str, bytes], account: Account) -> None:
-    """Find the XMP packet and its extension; known: a packet outside JPEG's segments and TIFF's tags."""
-    packets = [data.removeprefix(xmp.JPEG_PREFIX) for data in stated.all("APP1 XMP")]
-    if len(packets) > 1:
-        account.drop("metadata", f"only the last of {len(packets)} XMP packets is kept")
-    raw = packets[-1] if packets else stated.tags.value(_TIFF_XMP) if stated.tags is not None else None
-    raw = raw or known
+    """Find the XMP packet and its extension; known: the packet that Pillow hands out, or a profile; that of a TIFF it
+    has changed where it has turned the picture.
+    """
+    if (packets := len(stated.all("APP1 XMP"))) > 1:
+        account.drop("metadata", f"only the last of {packets} XMP packets is kept")
+    raw = stated.tags.value(_TIFF_XMP) if stated.tags is not None and known else known
     if not raw and profiles.get("APP1", b"").startswith(xmp.JPEG_PREFIX):
         raw = profiles["APP1"].removeprefix(xmp.JPEG_PREFIX)
     if not raw:
@@ -186,10 +192,11 @@ def _texts(image: Image.Image, stated: Parts, account: Account) -> tuple[list[Te
     found: list[Text | None] = []
     if image.format == "PNG" and stated.parts:
         found = [texts.of_png(part.name, part.data) for part in stated if part.name in texts.PNG_KINDS]
+        found = [text for text in found if text is None or text.keyword in image.info or _undecoded(image)]
     elif isinstance(known := getattr(image, "text", None), dict):
         found = [Text(str(keyword), str(text)) for keyword, text in known.items()]
-    comments = stated.all("COM") if image.format in ("JPEG", "MPO") else stated.all("comment")
     comment = of_info(image, "comment")
+    comments = stated.all("COM") if image.format in ("JPEG", "MPO") and comment else stated.all("comment")
     for data in comments or ([comment] if comment else []):
         text, certain = texts.comment(data)
         found.append(text)
@@ -210,8 +217,8 @@ def _texts(image: Image.Image, stated: Parts, account: Account) -> tuple[list[Te
     return kept, profiles
 
 
-def _photoshop(stated: Parts, profiles: dict[str, bytes]) -> bytes | None:
-    segments = stated.all("APP13 Photoshop")
+def _photoshop(image: Image.Image, stated: Parts, profiles: dict[str, bytes]) -> bytes | None:
+    segments = stated.all("APP13 Photoshop") if "photoshop" in image.info else []
     found = b"".join(data.removeprefix(photoshop.JPEG_PREFIX) for data in segments)
     if stated.tags is not None:
         found = stated.tags.value(_TIFF_PHOTOSHOP) or b""
