@@ -19,7 +19,7 @@ from fake_codec import ENVIRONMENT
 from PIL import Image
 
 import codec
-from codec.batch import Decoder, Downscaler, Encoder, ReadBack, Upscaler, Verifier, callables
+from codec.batch import Decoder, Downscaler, Encoder, ReadBack, Upscaler, Verifier, callables, runners
 from codec.batch.jobs import Job, Report
 from codec.batch.runners import Processes
 from codec.batch.task import FileTask
@@ -101,6 +101,26 @@ def test_a_file_task(photo: np.ndarray, tmp_path: Path) -> None:
 
 
 # --- processes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "processors", "memory"),
+    [
+        ({}, 8, 32 << 30),
+        ({"cpu.max": "max 100000\n", "memory.max": "max\n"}, 8, 32 << 30),
+        ({"cpu.max": "250000 100000\n", "memory.max": f"{4 << 30}\n"}, 2, 4 << 30),
+        ({"cpu.max": "50000 100000\n", "memory.max": f"{64 << 30}\n"}, 1, 32 << 30),
+    ],
+)
+def test_room_in_a_container(
+    limits: dict[str, str], processors: int, memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in limits.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(runners, "CGROUP", tmp_path)
+    monkeypatch.setattr(runners, "cores", lambda: 8)
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 8 << 20, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert runners.room() == (processors, memory)
 
 
 def described(job: Job) -> list[Report]:

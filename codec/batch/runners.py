@@ -13,12 +13,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import connection, get_context
+from pathlib import Path
 from types import FrameType
 from typing import Generic, NoReturn, TypeVar
 
 from codec.batch.jobs import Job, Report, Runner, Task
 from codec.errors import exit_code
 
+CGROUP = Path("/sys/fs/cgroup")  #: where Linux tells a container its limits
 ATTEMPTS = 2  #: at a job whose process died
 PATIENCE = 10.0  #: seconds that a process gets to remove what it has half written
 _CONTEXT = get_context("spawn")  # a fork would copy torch's locks without the threads that hold them
@@ -56,6 +58,27 @@ class Processes(Runner):
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def room() -> tuple[int, int | None]:
+    """The processors that this process may use and the memory in bytes (None: not known), a container's limits being
+    those of cgroups.
+    """
+    processors, memory = cores(), None
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    quota, most = _limit("cpu.max"), _limit("memory.max")  # "200000 100000" or "max 100000"; bytes or "max"
+    if len(quota) == 2 and quota[0].isdigit():
+        processors = max(1, min(processors, int(quota[0]) // int(quota[1])))
+    if most and most[0].isdigit():
+        memory = int(most[0]) if memory is None else min(memory, int(most[0]))
+    return processors, memory
+
+
+def _limit(name: str) -> list[str]:
+    with suppress(OSError):
+        return (CGROUP / name).read_text().split()
+    return []
 
 
 def in_processes(

@@ -16,7 +16,7 @@ from codec.batch.jobs import Job, Report, Runner
 from codec.batch.local import reason
 from codec.batch.places import Places, is_url, local
 from codec.batch.plan import IRC, Plan, Planner, Wanted, listed_names
-from codec.batch.runners import InProcess, Processes, cores
+from codec.batch.runners import InProcess, Processes, room
 from codec.batch.shards import AnyTask, ShardTask, is_shard
 from codec.batch.task import FileTask, Work
 from codec.errors import InputError, IrcError, UsageError
@@ -181,10 +181,9 @@ def _runner(args: Namespace, jobs: int) -> Iterator[Runner]:
 
 def _automatic(jobs: int, threads: int) -> int:
     """As many processes as there are cores for, and memory, and work."""
-    memory = cores() * MEMORY
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(cores() // threads, memory // MEMORY, -(-jobs // FEW)))
+    processors, memory = room()
+    most = processors // threads if memory is None else min(processors // threads, memory // MEMORY)
+    return max(1, min(most, -(-jobs // FEW)))
 
 
 class Tally:
