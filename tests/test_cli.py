@@ -209,7 +209,7 @@ BAD: dict[str, tuple[Callable[[], object], str, int, str]] = {
     "newer": (damaged(lambda d: d[:8] + b"\x09" + d[9:]), "decode file.irc", 3, "newer irc"),
     "suffix": (nothing, "decode file.irc out.xyz", 3, ".xyz"),
     "truncated": (damaged(lambda d: d[:-1]), "decode file.irc", 4, "truncated"),
-    "truncated info": (damaged(lambda d: d[:50]), "info file.irc", 4, "truncated"),
+    "truncated info": (damaged(lambda d: d[:20]), "info file.irc", 4, "truncated"),
     "flipped": (damaged(lambda d: d[:60] + b"\0\0" + d[62:]), "verify file.irc", 4, "CRC"),
     "exists": (put("photo.irc"), "encode photo.png", 1, "-f overwrites"),
     "no folder": (nothing, "encode photo.png a/b.irc", 1, "no such folder"),

@@ -17,6 +17,8 @@ import pkgutil
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -196,6 +198,8 @@ def check_command(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         from codec.tool.cli import main
 
         assert main(words[1:]) == 0, words
+    elif words[:3] == ["python", "-m", "tarfile"]:
+        subprocess.run([sys.executable, *words[1:]], check=True)
     elif words[:2] == ["python", "-m"]:
         assert importlib.util.find_spec(words[2]), words
     elif words[:2] == ["pip", "install"]:
