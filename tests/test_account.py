@@ -227,3 +227,13 @@ def test_depth_of_jpeg_xl(head: str, bits: int) -> None:
     for file in (data, b"\0\0\0\x0cJXL \r\n\x87\n" + box):
         found = parts.of_file(io.BytesIO(file), "JXL")
         assert jxl_head.bits_of(found.first("JXL head") or b"") == bits
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_deep_images_opened_by_name(channels: int, tmp_path: Path) -> None:
+    """Pillow closes such a file as soon as it has loaded the image, before the low bytes are read."""
+    deep = np.random.default_rng(6).integers(0, 65536, (9, 11, channels), np.uint16).squeeze()
+    path = tmp_path / "x.png"
+    path.write_bytes(sixteen_bits.png(deep))
+    with Image.open(path) as image:
+        assert np.array_equal(reading.of_image(image).pixels, deep)

@@ -8,6 +8,7 @@ everything that the file states stands in ``Picture.account``, with what became 
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
@@ -140,13 +141,18 @@ def of_image(image: Image.Image) -> Picture:
     if not fresh:
         return _read(image, parts.of_loaded(image), None, Account())
     frame, file = image.tell(), cast(BinaryIO, stream)
+    stated = parts.of_file(file, image.format)
+    # Pillow closes the file as it loads the image; the low bytes of deep samples are read after that
+    copy: BinaryIO = (
+        io.BytesIO(sixteen_bits.file_of(cast(ImageFile.ImageFile, image))) if sixteen_bits.is_deep(image) else file
+    )
 
     def reopen() -> ImageFile.ImageFile:
-        again = opened(file, [image.format] if image.format else READ_FORMATS)
+        again = opened(copy, [image.format] if image.format else READ_FORMATS)
         again.seek(frame)
         return again
 
-    return _read(image, parts.of_file(file, image.format), reopen, Account())
+    return _read(image, stated, reopen, Account())
 
 
 def _frames(image: Image.Image, account: Account) -> None:

@@ -61,7 +61,7 @@ def read(
     `reopen` opens the same image once more. InputError, with the remedy, for depths and layouts that are not taken.
     """
     if tiff_samples.takes(image):
-        samples = tiff_samples.read(image, _file_of(image), account)
+        samples = tiff_samples.read(image, file_of(image), account)
     else:
         samples = _read(image, reopen)
         key = key_of(image, stated)
@@ -71,7 +71,7 @@ def read(
     return samples
 
 
-def _file_of(image: ImageFile.ImageFile) -> bytes:
+def file_of(image: ImageFile.ImageFile) -> bytes:
     """The bytes of the file that an image is opened from; its position is what it was before."""
     stream = image.fp
     if stream is None:
