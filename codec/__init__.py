@@ -18,13 +18,16 @@ from codec.container.source import Source as _Source
 from codec.container.source import read_source as _read_source
 
 if TYPE_CHECKING:
+    from codec import batch
     from codec.api import decode, encode, verify
     from codec.compare.lost import lost
     from codec.rescale.api import downscale, upscale
 
     __version__: str
 
-__all__ = ["__version__", "decode", "downscale", "encode", "errors", "info", "lost", "register", "upscale", "verify"]
+__all__ = [
+    "__version__", "batch", "decode", "downscale", "encode", "errors", "info", "lost", "register", "upscale", "verify",
+]  # fmt: skip
 
 #: what is imported when it is first asked for, and from where: torch takes seconds, so only what needs it pays
 _LATER = {
@@ -57,6 +60,8 @@ def __getattr__(name: str) -> Any:
         from codec import version
 
         return version.number()
+    if name == "batch":
+        return importlib.import_module("codec.batch")
     if name in _LATER:
         return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module 'codec' has no attribute '{name}'")

@@ -80,7 +80,7 @@ def test_they_travel_and_check_their_options(photo: np.ndarray) -> None:
 
 
 def test_importing_them_is_light() -> None:
-    program = "import sys, codec.batch, codec.batch.runners; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
+    program = "import sys, codec, codec.batch.runners; codec.batch.Encoder(9); print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 

@@ -43,7 +43,7 @@ def _target(args: Namespace, suffix: str) -> str:
     if source != STREAM and not os.path.exists(source):
         raise InputError("no such file")
     if source != STREAM and os.path.isdir(source):
-        raise InputError("is a directory, not a file")
+        raise InputError("is a directory, not a file; folders go with --out-dir DIR")
     if target is None:
         piped = source == STREAM or local.unusual(os.stat(source))
         target = STREAM if piped else os.path.splitext(source)[0] + suffix
