@@ -265,7 +265,12 @@ def test_a_short_run_says_what_it_did(
     start(folder, tmp_path / "run", "--set", "max_steps=3", "report_steps=2", config=config)
     assert [r["step"] for r in rows(tmp_path / "run")] == [2, 3]
     assert all(r["crops_per_second"] > 0 and r["not_finite"] == 0 for r in rows(tmp_path / "run"))
-    assert capsys.readouterr().out.count("crops/s") == 2
+    said = capsys.readouterr().out
+    assert said.count("crops/s") == 2 and f"done  3 steps, 3 in all, 0.0 min; {tmp_path / 'run'}" in said
+    start(folder, tmp_path / "run", "--resume")
+    assert capsys.readouterr().out.startswith("nothing done: the run has had its 3 steps")
+    state = start(folder, tmp_path / "shortest", "--minutes", "1e-6", "--set", "max_steps=0", config=config)
+    assert [r["step"] for r in rows(tmp_path / "shortest")] == [1] and state["step"] == 1
 
 
 def test_a_gradient_that_is_not_finite_harms_nothing(

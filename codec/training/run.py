@@ -181,9 +181,10 @@ class Run:
     # -- steps ---------------------------------------------------------------------------------
     def go(self, held_out: list[np.ndarray]) -> None:
         """Steps until the run's end or Ctrl-C, with reports, checkpoints and evaluations by the clock."""
-        settings, now = self.settings, self.minutes()
-        saved = evaluated = now
-        self.reported = time.monotonic()
+        settings, before = self.settings, self.step
+        # however short a run is, what was read and measured to begin it leaves time for a step
+        self.began = self.reported = time.monotonic()
+        saved = evaluated = now = self.minutes()
         if not self.step:
             self.evaluate(held_out)
         with interruptions() as stop:
@@ -202,6 +203,17 @@ class Run:
         self.finish()
         self.save(now)
         self.evaluate(held_out)
+        if self.process.rank == 0:
+            print(self.summary(before, now), flush=True)
+
+    def summary(self, before: int, minutes: float) -> str:
+        """What the process has done since step `before`, as a line; minutes: that the run has lasted by now."""
+        if self.step == before:
+            return (
+                f"nothing done: the run has had its {before} steps, and its settings (max_steps, minutes) end it here"
+            )
+        steps = f"{self.step - before} steps, {self.step} in all"
+        return f"done  {steps}, {minutes:.1f} min; {self.path} and log.jsonl beside it"
 
     def minutes(self) -> float:
         """That the run has lasted; all processes must agree on when to stop, so the first one says it."""
