@@ -69,7 +69,8 @@ def test_what_is_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_list_of_urls() -> None:
     Path("list").write_text(f"{BOX}/in/trip/b.PNG\n{BOX}/in/a.png\nfile://{os.getcwd()}/photo.png\n")
-    assert cli.main(["encode", "--files-from", "list", "--out-dir", f"file://{os.getcwd()}/out"]) == 0
+    places.put(f"{BOX}/list", Path("list").read_bytes(), False, None)
+    assert cli.main(["encode", "--files-from", f"{BOX}/list", "--out-dir", f"file://{os.getcwd()}/out"]) == 0
     assert sorted(str(path) for path in Path("out").rglob("*.irc")) == [
         "out/in/a.irc",
         "out/in/trip/b.irc",
