@@ -100,7 +100,7 @@ def test_two_sources_of_one_name_are_refused_before_any_work(capsys: pytest.Capt
 
 
 def test_shards(capsys: pytest.CaptureFixture[str]) -> None:
-    shard("1.tar", [("1.png", photo()), ("1.txt", b"one"), ("2.png", b"bad"), ("3.png", photo())])
+    shard("1.tar", [("1.png", photo()), ("1.txt", b"one"), ("2.png", b"no picture, only text"), ("3.png", photo())])
     places.put(f"{BOX}/shards/1.tar", Path("1.tar").read_bytes(), False, None)
     assert cli.main(["encode", f"{BOX}/shards", "--out-dir", "coded", "--verify"]) == 3
     said = capsys.readouterr()

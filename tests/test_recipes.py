@@ -25,7 +25,7 @@ def test_photos_on_other_clusters(package: str, script: str, tmp_path: Path) -> 
     (tmp_path / "in" / "sub").mkdir(parents=True)
     for number, name in enumerate(("1.png", "sub/2.jpg", "sub/3.png")):
         Image.new("RGB", (48, 32), (60 * number, 90, 30)).save(tmp_path / "in" / name)
-    (tmp_path / "in" / "bad.jpg").write_bytes(b"no picture")
+    (tmp_path / "in" / "bad.jpg").write_bytes(b"no picture, only text")
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "PYSPARK_PYTHON": sys.executable,
@@ -34,7 +34,7 @@ def test_photos_on_other_clusters(package: str, script: str, tmp_path: Path) -> 
     command = [sys.executable, str(EXAMPLES / script), str(tmp_path / "in"), str(tmp_path / "out"), "60"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1, done.stderr
-    assert done.stdout.splitlines()[-1] == "4 files, 1 failed"
+    assert done.stdout.splitlines()[-1:] == ["4 files, 1 failed"], done.stderr
     assert re.search(r"in/bad\.jpg: not an image", done.stderr)
     out = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
     assert [str(path.relative_to(tmp_path / "out")) for path in out] == ["1.irc", "sub/2.irc", "sub/3.irc"]
