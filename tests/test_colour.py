@@ -365,3 +365,19 @@ def test_nclx_of_heif() -> None:
 
 def noise_of(side: int) -> np.ndarray:
     return np.random.default_rng(5).integers(0, 256, (side, side, 3), np.uint8)
+
+
+def test_damaged_profiles_are_said() -> None:
+    """Pillow hands out none: of a JPEG that lacks a part of it, of a PNG whose bytes do not unpack."""
+    own = icc.ADOBE_RGB.profile() + bytes(70000)
+    data = saved(Image.fromarray(FLAT), "JPEG", icc_profile=own)
+    at = data.index(b"ICC_PROFILE") - 4
+    cut = data[:at] + data[at + 2 + struct.unpack(">H", data[at + 2 : at + 4])[0] :]
+    for file in (
+        io.BytesIO(cut),
+        png(FLAT, iCCP=b"name\0\0not packed"),
+        png(FLAT, iCCP=b"name\0\0not packed", gAMA=gamma(1)),
+    ):
+        picture = reading.load(file)
+        assert picture.notes[0] == "the colour profile is damaged and was dropped"
+    assert picture.icc is not None and profile_name.in_words(picture.icc, False) == "BT.709 primaries, linear light"

@@ -40,11 +40,13 @@ def profile_of(image: Image.Image, stated: Parts, account: Account) -> bytes | N
     """
     grey = image.mode in ("1", "L", "LA", "La", "I") or image.mode.startswith("I;16")
     own = image.info.get("icc_profile") or _embedded(image, stated)
-    if isinstance(own, (bytes, bytearray)):
+    if isinstance(own, (bytes, bytearray)) and own:
         account.keep("colour", *_PROFILE_NAMES, *_STATED)
         if (stated.first("cICP") or b"\0\0")[1] in (16, 18):
             account.drop("colour", "the file also says PQ or HLG (cICP), which is not kept: its profile is", "cICP")
         return bytes(own)
+    if held := [name for name in _PROFILE_NAMES if name in stated.names]:
+        account.drop("colour", "the colour profile is damaged and was dropped", *held)
     for space in _described(image, stated, account):
         if space.alike(SRGB, grey):
             account.keep("colour", *_STATED)
