@@ -28,7 +28,7 @@ from codec.coding.windows import View
 from codec.container import bitstream, source
 from codec.container.damaged import read_damaged
 from codec.container.source import Source
-from codec.errors import DamagedError
+from codec.errors import DamagedError, InputError
 from codec.network import host
 from codec.network.session import open_session
 from codec.pictures import formats, reading
@@ -46,7 +46,10 @@ Picturelike: TypeAlias = Image.Image | NDArray[Any] | str | os.PathLike[str] | B
 def picture_of(image: Picturelike) -> Picture:
     """The picture that a caller has, and its metadata; InputError or TypeError where it is none."""
     if isinstance(image, Image.Image):
-        return reading.of_image(image)
+        try:
+            return reading.of_image(image)
+        except OSError as error:  # what Pillow says of a file that it has opened, but cannot load
+            raise InputError(f"the image cannot be read: {error}") from None
     if isinstance(image, str | os.PathLike):
         return reading.load(image)
     if source.is_file(image):

@@ -88,6 +88,12 @@ def test_what_is_converted_is_said(small: Image.Image) -> None:
         codec.encode(small.convert("CMYK"), 20)
 
 
+def test_an_image_that_cannot_be_loaded(small: Image.Image) -> None:
+    data = saved(small, "JPEG")
+    with pytest.raises(InputError, match="cannot be read: .*truncated"):
+        codec.encode(Image.open(io.BytesIO(data[: len(data) // 2])))
+
+
 def test_info_of_a_decoded_image(small: Image.Image) -> None:
     data = codec.encode(small, 30, temperature=0.5, seed=7)
     assert {k: codec.decode(data).info[k] for k in ("quality", "temperature", "seed")} == {
