@@ -133,7 +133,7 @@ def decode(data: Source, *, array: bool = False, **options: Unpack[DecodeKeyword
         reader = Reader.of(data, asked.max_pixels, asked.device)
     header, region = reader.file.header, reader.layout.region(asked.region)
     view = View(
-        header.quality_code,
+        reader.file.quantisation,
         header.temperature if asked.temperature is None else asked.temperature,
         header.seed if asked.seed is None else asked.seed,
         region,

@@ -24,6 +24,7 @@ from entropy.latent import Latent
 from entropy.layers import Layer
 from entropy.levels import arrays_by_level
 from entropy.prior import Prior
+from entropy.quantisation import OCTAVE, Quantisation
 from entropy.rounding import Rounding
 from entropy.tables import LOG2_SMALLEST, SCALES, Tables, logistic_tables
 from entropy.walk import Step, level_steps, side_steps
@@ -93,11 +94,30 @@ class _Numbers(NamedTuple):
     own: np.ndarray  #: float32: log2(deviation x gain), in 1/256; far below the lowest scale where it is dropped
     gain: np.ndarray  #: float32: steps that a mean of 1 is, in 1/256
     weight: np.ndarray | None  #: bits that a squared step is worth in rounding
+    mask: np.ndarray | None  #: h,w: what that is multiplied with
 
     @classmethod
-    def of(cls, coded: np.ndarray, own: np.ndarray, gain: np.ndarray, weight: np.ndarray | None = None) -> _Numbers:
+    def of(
+        cls,
+        coded: np.ndarray,
+        own: np.ndarray,
+        gain: np.ndarray,
+        weight: np.ndarray | None = None,
+        mask: np.ndarray | None = None,
+    ) -> _Numbers:
         # a band that this quality drops has the lowest scale: it is skipped
-        return cls(coded, np.where(coded, own, -(1 << 20)).astype(np.float32), gain.astype(np.float32), weight)
+        own = np.where(coded, own, -(1 << 20)).astype(np.float32)
+        return cls(coded, own, gain.astype(np.float32), weight, mask)
+
+    def worth(self, step: Step, at: np.ndarray) -> np.ndarray | None:
+        """The weights of what a step codes; at: places in its n,h,w."""
+        if self.weight is None:
+            return None
+        height, width = step.out.shape[2:]
+        weight: np.ndarray = self.weight[step.group][at // (height * width)]
+        if self.mask is not None:
+            weight = weight * self.mask[step.y :: 2, step.x :: 2].reshape(-1)[at % (height * width)]
+        return weight
 
 
 class _Coded:
@@ -261,25 +281,37 @@ class IntegerPrior(nn.Module):
         return out
 
     # -- coding ----------------------------------------------------------------------------------
-    def coded(self, quality: int) -> np.ndarray:
-        """Which of the 39 band channels a quality (in 1/256) codes."""
-        return interpolate(self.coded_from, quality) > 0
+    def coded(self, quality: int | Quantisation) -> np.ndarray:
+        """Which of the 39 band channels a quality (in 1/256) codes, with steps of a file's own or without."""
+        at = Quantisation.of(quality)
+        return interpolate(self.coded_from, at.quality) + COARSE // OCTAVE * np.array(at.shifts) > 0
 
     def encode(
-        self, latent: Latent, quality: int, weight: np.ndarray | None = None, report: Report | None = None
+        self,
+        latent: Latent,
+        quality: int | Quantisation,
+        weight: np.ndarray | None = None,
+        report: Report | None = None,
+        masks: list[np.ndarray] | None = None,
     ) -> tuple[bytes, Latent]:
         """The stream, and the latent that it holds: zero where nothing was coded.
 
         quality: 0..25600. weight: 39 float32, bits that a squared error of one step in a band channel is worth. With it
         `latent.k` holds coefficients that were not rounded (float32), and each is rounded as the walk comes by
-        (entropy/rounding.py).
+        (entropy/rounding.py). masks: h,w float32 of each level, with which the weight is multiplied.
         """
         writer = Encoder()
-        held = Walker(self, writer, quality, weight).walk(latent.side.shape, latent, report=report)
+        held = Walker(self, writer, quality, weight, masks).walk(latent.side.shape, latent, report=report)
         return writer.bytes(), held
 
     def decode(
-        self, data: bytes, quality: int, height: int, width: int, levels: int = 4, report: Report | None = None
+        self,
+        data: bytes,
+        quality: int | Quantisation,
+        height: int,
+        width: int,
+        levels: int = 4,
+        report: Report | None = None,
     ) -> Latent:
         """The latent of a picture whose padded sides are height, width (multiples of 32); CorruptStream.
 
@@ -298,21 +330,32 @@ class Walker:
     values, goes on with them.
     """
 
-    def __init__(self, model: IntegerPrior, coder: Coder, quality: int, weight: np.ndarray | None = None):
+    def __init__(
+        self,
+        model: IntegerPrior,
+        coder: Coder,
+        quality: int | Quantisation,
+        weight: np.ndarray | None = None,
+        masks: list[np.ndarray] | None = None,
+    ):
+        quantised = Quantisation.of(quality)
+        quality = quantised.quality
         self.model, self.coder = model, coder
         self.now: _Coded  #: what the walk is at: the side latent or a level
         self.bias = [
-            torch.from_numpy((interpolate(q.numpy(), quality) // 256).astype(np.float32))[None, :, None, None]
-            for q in model.graph.quality
+            torch.from_numpy((interpolate(table.numpy(), q) // 256).astype(np.float32))[None, :, None, None]
+            for table, q in zip(model.graph.quality, [*quantised.level_qualities, quality])
         ]
-        weights: list[np.ndarray | None] = [None] * 4 if weight is None else [*arrays_by_level(weight)]
+        none: list[np.ndarray | None] = [None] * 4
+        weights = none if weight is None else arrays_by_level(weight)
         self.numbers = [
             _Numbers.of(*of_level)
             for of_level in zip(
-                arrays_by_level(model.coded(quality)),
-                arrays_by_level(interpolate(model.own, quality) // 64),
-                arrays_by_level(interpolate(model.mean_gain, quality) // 64),
+                arrays_by_level(model.coded(quantised)),
+                arrays_by_level(interpolate(model.own, quality) // 64 + OUT // OCTAVE * np.array(quantised.shifts)),
+                arrays_by_level(np.array(quantised.scaled((interpolate(model.mean_gain, quality) // 64).tolist()))),
                 weights,
+                masks or none,
             )
         ]
 
@@ -350,7 +393,7 @@ class Walker:
         """Each step's means and scales to tables, its symbols through the coder, their values to what is known."""
         for step in steps:
             known = self.now
-            own, gain, weight = known.numbers.own, known.numbers.gain, known.numbers.weight
+            own, gain = known.numbers.own, known.numbers.gain
             group, n = step.group, len(step.group)
             o = step.out[0].contiguous().numpy()
             scale = o[n:] + own[group][:, None, None]
@@ -367,7 +410,7 @@ class Walker:
                 index.astype(np.int32),
                 mean.astype(np.int32),
                 None if known.wanted is None else known.wanted[group, step.y :: 2, step.x :: 2].reshape(-1)[at],
-                None if weight is None else weight[group][of],
+                known.numbers.worth(step, at),
             )
             new, feature = np.zeros((2, *o[:n].shape), np.float32)
             new.reshape(-1)[at] = values

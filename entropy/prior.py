@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -39,6 +39,8 @@ class AtQuality(NamedTuple):
     mean_gain: list[Tensor]  #: steps that a mean of 1 is
     coded: list[Tensor]  #: 1 where a band is coded, 0 where it is dropped
     at: Interpolate
+    #: of the three finer levels, as `Quantisation.level_qualities` has it; empty: `at`
+    at_level: tuple[Interpolate, ...] = ()
 
 
 class Hidden:
@@ -101,8 +103,14 @@ class Prior(nn.Module):
         self.config = config
         self.graph = Graph(config)
 
-    def _bias(self, at: Interpolate) -> list[Tensor]:
-        return [at(table)[:, :, None, None] for table in self.graph.quality]
+    def _bias(self, at: Interpolate, at_level: tuple[Interpolate, ...] = ()) -> list[Tensor]:
+        each = (at, *(at_level or (at,) * 3), at)
+        return [one(table)[:, :, None, None] for one, table in zip(each, self.graph.quality)]
+
+    def _level_steps(self, side: Tensor, ks: list[Tensor], given: AtQuality) -> tuple[list[Hidden], Iterator[Step]]:
+        known = [Hidden(k) for k in ks]
+        bias = self._bias(given.at, given.at_level)
+        return known, level_steps(self.graph, bias, torch.asinh(side), known.__getitem__)
 
     def side_bits(self, side: Tensor, noisy: Tensor, at: Interpolate, skipped: bool = False) -> Tensor:
         """Bits an image of a (noisy or rounded) side latent N,side,h,w; side: rounded; skipped: as in `forward`."""
@@ -124,8 +132,7 @@ class Prior(nn.Module):
         skipped: symbols of the lowest scale cost nothing, since they are not coded (entropy/tables.py).
         """
         total = torch.zeros(len(side), dtype=torch.float32, device=side.device)
-        known = [Hidden(k) for k in ks]
-        for step in level_steps(self.graph, self._bias(given.at), torch.asinh(side), known.__getitem__):
+        for step in self._level_steps(side, ks, given)[1]:
             mean, scale = self._scaled(step, given)
             cost = bits(step.of(noisy[step.level]), mean, scale) * given.coded[step.level][:, step.group]
             if skipped:
@@ -138,8 +145,8 @@ class Prior(nn.Module):
         """Coefficients (in steps), each rounded to the nearest integer or to the next one toward zero as the walk comes
         by, as the encoder does (entropy/rounding.py); weight: N,C,1,1 a level, bits that a squared step is worth.
         """
-        known = [Hidden(torch.zeros_like(a)) for a in y]
-        for step in level_steps(self.graph, self._bias(given.at), torch.asinh(side), known.__getitem__):
+        known, steps = self._level_steps(side, [torch.zeros_like(a) for a in y], given)
+        for step in steps:
             mean, scale = self._scaled(step, given)
             wanted = step.of(y[step.level])
             near = wanted.round()

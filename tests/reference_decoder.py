@@ -1,4 +1,5 @@
-"""The stream of a tile in plain Python, written from docs/format.md alone: slow, without constriction, without numpy.
+"""The stream of a tile, and a file's own steps, in plain Python, written from docs/format.md alone: slow, without
+constriction, without numpy.
 
 `Reader` is what another decoder needs; `Writer` shows that the description of the encoder gives the same bytes. Both
 code symbols in steps: the tables of a step's symbols are known before the first of them is read.
@@ -155,3 +156,43 @@ def carry(words: list[int]) -> None:
         words[at] = 0
         at -= 1
     words[at] += 1
+
+
+FACTORS = (
+    16384, 17109, 17867, 18658, 19484, 20347, 21247, 22188, 23170, 24196, 25268, 26386, 27554, 28774, 30048, 31379
+)  # fmt: skip
+
+
+def steps(payload: bytes) -> tuple[int, list[int]]:
+    """Tune and the 39 offsets of a STEP chunk."""
+    bits = iter("".join(f"{byte:08b}" for byte in payload[1:]))
+    offsets: list[int] = []
+    for channel in range(39):
+        zeros = 0
+        while (bit := next(bits, "")) == "0":
+            zeros += 1
+        digits = bit + "".join(next(bits, "") for _ in range(zeros))
+        if len(digits) != zeros + 1:
+            raise Damaged("the end is missing")
+        m = int(digits, 2) - 1
+        difference = m // 2 if m % 2 == 0 else -(m + 1) // 2
+        offsets.append(difference + (offsets[channel - 3] if channel >= 3 else 0))
+        if abs(offsets[-1]) > 64:
+            raise Damaged("an offset out of range")
+    rest = "".join(bits)
+    if len(rest) >= 8 or "1" in rest:
+        raise Damaged("something follows the end")
+    return payload[0], offsets
+
+
+def with_offset(own: int, gain: int, coded_from: int, offset: int) -> tuple[int, int, bool]:
+    """`own` and `gain` of a band channel and whether it is coded, from the weights' at Q and the file's offset."""
+    octave, part = offset // 16, offset % 16
+    finer = gain * FACTORS[part] // 2**14
+    finer = finer * 2**octave if octave >= 0 else finer // 2**-octave
+    return own + 16 * offset, min(finer, 4096) if offset else gain, coded_from + 4096 * offset > 0
+
+
+def level_qualities(quality: int, offsets: list[int]) -> list[int]:
+    """The Q of which the four levels read `graph.quality`."""
+    return [quality, *(min(max(quality + 320 * offsets[first], 0), 25600) for first in (12, 21, 30))]

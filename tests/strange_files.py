@@ -253,7 +253,7 @@ def damaged(name: str, data: bytes) -> Iterator[tuple[str, bytes, tuple[int, ...
             at = bitstream.HEAD_END - 4 - 10  # tile_size, weights, checksum end the header
             struct.pack_into(">H", body, at, header.tile_size)
             yield f"head-{field}", repaired(bytes(body)), codes
-    yield "version-2", data[:8] + b"\2" + data[9:], (INPUT,)
+    yield "version-3", data[:8] + b"\3" + data[9:], (INPUT,)
     yield "version-0", data[:8] + b"\0" + data[9:], (DAMAGED,)
     yield "signature", b"\x9cIRX" + data[4:], (INPUT,)
     yield "text-mode", data.replace(b"\r\n", b"\n"), (DAMAGED,)

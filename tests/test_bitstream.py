@@ -155,7 +155,7 @@ def test_crc_is_named() -> None:
         (b"", "empty"),
         (b"\x89PNG\r\n\x1a\n", "not an .irc file"),
         (b"hello", "not an .irc file"),
-        (MAGIC + b"\x02", "a newer irc is needed"),
+        (MAGIC + b"\x03", "a newer irc is needed"),
     ],
 )
 def test_other_files(data: bytes, message: str) -> None:

@@ -79,7 +79,7 @@ def test_what_is_no_number_is_refused(name: str, value: object) -> None:
         ({"device": 0}, TypeError, "device must be a name"),
         ({"weights": 7}, TypeError, "weights must be an id of 8 hex digits"),
         ({"progress": 1}, TypeError, "progress must be a function"),
-        ({"bpp": 1, "psnr": 30}, ValueError, "at most one of bpp, size and psnr"),
+        ({"bpp": 1, "psnr": 30}, ValueError, "at most one of bpp, size, psnr and ssimulacra2"),
         (
             {"qualty": 3},
             TypeError,

@@ -14,7 +14,9 @@ from PIL import Image
 import codec
 from codec.coding import quality_search, windows
 from codec.container.bitstream import QUALITY_STEPS
-from codec.errors import TargetError
+from codec.errors import InputError, TargetError
+from codec.metrics.ssimulacra2 import ssimulacra2
+from codec.pictures.hidden import filled
 
 PHOTO = np.array(Image.open(Path(__file__).parent.parent / "examples/photo.jpg"))[200:264, 300:396]
 
@@ -118,3 +120,32 @@ def test_the_transform_of_a_picture_of_one_tile_runs_once(
     else:
         limit = options.get("size", 1.5 * 64 * 96 / 8)
         assert len(data) <= limit < len(beside)
+
+
+@pytest.mark.parametrize("shape", ["RGB", "grey", "16 bits", "alpha"])
+def test_ssimulacra2(shape: str) -> None:
+    """The lowest quality whose decoded picture reaches it, by the metric that the bench uses, in 8 bits."""
+    photo = PHOTO if shape != "grey" else PHOTO[..., 1]
+    if shape == "16 bits":
+        photo = photo.astype(np.uint16) * 257
+    if shape == "alpha":
+        photo = np.dstack([photo, np.where(np.arange(96) < 20, 0, 255)[None].repeat(64, 0)]).astype(np.uint8)
+
+    def score(found: bytes) -> float:
+        out = codec.decode(found, array=True)
+        if shape == "alpha":
+            out = np.where(out[..., 3:] > 0, out, filled(PHOTO, out[..., 3])[..., [0, 1, 2, 2]])
+        pair = (filled(PHOTO, photo[..., 3]) if shape == "alpha" else PHOTO, out[..., :3])
+        return ssimulacra2(*((np.dstack([a] * 3) for a in (photo, out)) if shape == "grey" else pair))
+
+    wanted = score(codec.encode(photo, 50)) - 0.01
+    data = codec.encode(photo, ssimulacra2=wanted)
+    quality = codec.info(data)["quality"]
+    assert quality <= 50 and score(data) >= wanted > score(codec.encode(photo, quality - 1 / 256))
+
+
+def test_ssimulacra2_out_of_reach() -> None:
+    with pytest.raises(TargetError, match="SSIMULACRA2 100 cannot be reached"):
+        codec.encode(PHOTO, ssimulacra2=100)
+    with pytest.raises(InputError, match="at least 8 pixels a side"):
+        codec.encode(PHOTO[:7], ssimulacra2=50)

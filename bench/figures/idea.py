@@ -60,7 +60,7 @@ def codec_panels(photo: Image8, quality: float) -> list[list[Panel]]:
     """Rows of panels: bands, what is kept, the head's deviation, z and a drawn z of luma, then of chroma; pictures."""
     data = codec.encode(photo, quality, temperature=1)
     reader = Reader.of(data)
-    session, code = reader.session, reader.file.header.quality_code
+    session, code = reader.session, reader.file.quantisation
     bands = session.bands(photo)
     steps = [a[0].numpy() for a in session.scaled(bands, code)[0].k]
     found = whitened(photo, reader)

@@ -9,6 +9,7 @@ decoder knows nothing of it.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from entropy.config import MULTIPLE
 from entropy.float_copy import float_copy
 from entropy.integer import Report
 from entropy.latent import Latent
+from entropy.levels import by_level
 
 STEPS = (0, 20, 30, 40, 60, 80, 100, 130, 170, 220)  #: of the gradient, by effort
 BLOCK = 512  #: pixels a side, at most, that are searched at once: some 2 GB
@@ -89,9 +91,8 @@ class Searcher:
         fixed = [v[c].round() for v, c in zip(values, cut)]
         free = [v[c][i].clone().requires_grad_() for v, c, i in zip(values, cut, inner)]
         here = scaled._replace(k=[a[c] for a, c in zip(scaled.k, cut)])
-        given = model.prior_inputs(quality, here.coded)
-        with torch.no_grad():
-            wanted = model.synthesise([a / g for a, g in zip(here.k, here.gain)])
+        given = model.prior_inputs(quality, here.coded, here.finer)
+        distance = self._distance(here)
         weight = model.lambda_at(quality) / 3
         optimiser = torch.optim.Adam(free, lr=RATE, betas=(0.9, 0.99))
         for step in range(self.steps):
@@ -101,11 +102,24 @@ class Searcher:
                 whole[part] = relaxed(v, temperature, random)
             k = [a * c for a, c in zip(drawn[:4], here.coded)]
             bits = model.prior.side_bits(drawn[4], drawn[4], given.at) + model.prior(drawn[4], k, k, given)
-            out = model.synthesise(model.restore(k, here, model.lost(k, here, quality)))
-            cost = bits + weight * ((out - wanted) ** 2).sum((1, 2, 3))
+            cost = bits + weight * distance(model.restore(k, here, model.lost(k, here, quality)))
             optimiser.zero_grad()
             cost.sum().backward()
             optimiser.step()
         with torch.no_grad():
             for v, c, i, refined in zip(values, cut, inner, free):
                 v[c][i] = refined
+
+    @torch.no_grad()
+    def _distance(self, here: model.Scaled) -> Callable[[list[Tensor]], Tensor]:
+        """What bands are away from the picture's, N: squared pixels; where a file has steps of its own, squared errors
+        of bands (the transform is near orthonormal), each counted as its steps have it.
+        """
+        picture = [a / g for a, g in zip(here.k, here.gain)]
+        if here.finer is None:
+            wanted = self.model.synthesise(picture)
+            return lambda bands: ((self.model.synthesise(bands) - wanted) ** 2).sum((1, 2, 3))
+        worth = [(f / model.UNIT) ** 2 for f in by_level(here.finer)]
+        return lambda bands: torch.stack(
+            [(w * (a - b) ** 2).sum((1, 2, 3)) for w, a, b in zip(worth, bands, picture)]
+        ).sum(0)

@@ -23,6 +23,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypedDict, TypeVar
 from codec.coding.progress import Progress
 from codec.container.bitstream import DEFAULT_MAX_PIXELS
 from codec.container.grid import SCALES
+from codec.container.steps import TUNES
 from entropy.config import MULTIPLE
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -89,6 +90,15 @@ def _one_of(values: tuple[int, ...]) -> Values:
     return Values(f"one of {', '.join(map(str, values))}", _whole, values.__contains__)
 
 
+def _word(known: tuple[str, ...]) -> Values:
+    def word(value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError(f"one of {', '.join(known)}")
+        return value
+
+    return Values(f"one of {', '.join(known)}", word, known.__contains__)
+
+
 def _kind(text: str, test: Callable[[Any], bool]) -> Values:
     def same(value: Any) -> Any:
         if not test(value):
@@ -140,13 +150,25 @@ class Options:
 class EncodeOptions(Options):
     """How a picture is to be encoded."""
 
-    TARGETS: ClassVar = ("bpp", "size", "psnr")
+    TARGETS: ClassVar = ("bpp", "size", "psnr", "ssimulacra2")
 
     quality: float = _option(75.0, _reals(0, 100), "from the smallest file to the best picture")
     bpp: float | None = _option(None, _reals(0), "instead of a quality: bits a pixel of the whole file, at most")
     size: int | None = _option(None, _integers(0), "instead of a quality: bytes of the file, at most")
     psnr: float | None = _option(
         None, _reals(0), "instead of a quality: dB over grey or RGB at temperature 0, at least"
+    )
+    ssimulacra2: float | None = _option(
+        None,
+        _reals(0, 100),
+        "instead of a quality: SSIMULACRA2 at temperature 0, at least, of pictures of 8 pixels a side and more; 90 is "
+        "as good as the original, 70 high, 50 medium, 30 low quality",
+    )
+    tune: str = _option(
+        TUNES[0],
+        _word(TUNES),
+        "what the file is tuned for: psnr, or visual, which is SSIMULACRA2 and the eye; kept in the file "
+        "(codec/coding/tunes.py)",
     )
     temperature: float = _option(
         0.0,
@@ -170,8 +192,8 @@ class EncodeOptions(Options):
         0,
         _integers(0, 9),
         "0 is one pass; above it a search for a better latent by gradient steps (codec/coding/latent_search.py), "
-        "which takes seconds to minutes a megapixel; not with bpp, size or psnr. A picture decoded from a file of this "
-        "quality is recognised, and keeps its latent at any effort",
+        "which takes seconds to minutes a megapixel; not with bpp, size, psnr or ssimulacra2. A picture decoded "
+        "from a file of this quality is recognised, and keeps its latent at any effort",
     )
     device: str = _option("auto", _DEVICE, "where the networks run; auto is a GPU where there is one")
     tile: int | None = _option(
@@ -196,9 +218,9 @@ class EncodeOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         if sum(getattr(self, name) is not None for name in self.TARGETS) > 1:
-            raise ValueError("at most one of bpp, size and psnr")
+            raise ValueError("at most one of bpp, size, psnr and ssimulacra2")
         if self.effort and self.searched:
-            raise ValueError("effort goes with a quality, not with bpp, size or psnr")
+            raise ValueError("effort goes with a quality, not with bpp, size, psnr or ssimulacra2")
 
     @property
     def searched(self) -> bool:
@@ -254,6 +276,8 @@ class EncodeKeywords(TypedDict, total=False):
     bpp: float | None
     size: int | None
     psnr: float | None
+    ssimulacra2: float | None
+    tune: str
     temperature: float
     seed: int
     extras: Mapping[str, bytes] | None

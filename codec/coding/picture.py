@@ -15,16 +15,20 @@ from codec.coding.ahead import Ahead, Workers
 from codec.coding.latent_search import Searcher
 from codec.coding.options import EncodeOptions
 from codec.coding.progress import Meter, Progress
-from codec.coding.quality_search import PASSES, search
+from codec.coding.quality_search import PASSES, SCORE_SLOPE, search
 from codec.coding.tiles import EncodedTile, Reader, Source
+from codec.coding.tunes import TUNES, is_smooth
 from codec.coding.windows import View
 from codec.container import bitstream
 from codec.container.damaged import combined
 from codec.container.grid import LEVELS, Box, Layout
+from codec.errors import InputError
+from codec.metrics.ssimulacra2 import MIN_SIDE, ssimulacra2
 from codec.network.session import Session
 from codec.pictures import formats, hidden
 from codec.pictures.formats import Pixels
 from entropy.latent import Latent
+from entropy.quantisation import Quantisation
 
 ROUNDS = 12  #: of settling, at most
 SETTLING = 7  #: that settling takes as a rule: there, then back and there again three times
@@ -70,6 +74,7 @@ class PictureEncoder:
         workers: Workers,
     ):
         self.alpha, colour = pixels[1], hidden.filled(*pixels)
+        self.tune, self.smooth = TUNES[options.tune], is_smooth(colour)
         height, width = colour.shape[:2]
         automatic = Layout.automatic(height, width)
         self.session, self.colour, self.options, self.extras = session, colour, options, dict(extras)
@@ -100,6 +105,7 @@ class PictureEncoder:
             Searcher(session, options.effort) if options.effort else None,
             options.searched,
             self._unfilled(pixels[0], colour),
+            self.tune.masked,
         )
 
     def encode(self) -> bytes:
@@ -119,31 +125,38 @@ class PictureEncoder:
         parts = [Part(tile.stream, tile.checksum) for tile in tiles]
         checksums = [part.checksum for part in parts]
         header = dataclasses.replace(self.header, quality_code=quality, checksum=combined(checksums))
+        steps = self.tune.steps(quality, self.smooth)
         extras = self.extras if own is None else self.extras | {bitstream.NOISE: own}
         if header.temperature:
             extras = extras | {bitstream.DRAW: bytes([draw.VERSION])}
-        return bitstream.write(header, [part.stream for part in parts], extras, checksums)
+        return bitstream.write(header, [part.stream for part in parts], extras, checksums, steps)
 
     @staticmethod
     def _unfilled(given: Pixels, filled: Pixels) -> Pixels | None:
         """What a source knows of colour under alpha 0."""
         return None if filled is given else given
 
+    def _quantised(self, quality: int) -> Quantisation:
+        """How finely a quality quantises this picture."""
+        steps = self.tune.steps(quality, self.smooth)
+        return Quantisation(quality, steps.offsets if steps else ())
+
     def _encoded(self, quality: int) -> Iterable[EncodedTile]:
-        return self.meter.watch(self.source.encode(quality), self.tiles)
+        return self.meter.watch(self.source.encode(self._quantised(quality)), self.tiles)
 
     def _measured(self, quality: int) -> bytes:
         """All tiles encoded, and the grain of the picture measured, in one walk."""
         parts: dict[int, Part] = {}
+        quantised = self._quantised(quality)
 
         def load(number: int) -> Latent:
-            tile = self.source.tile(number, quality)
+            tile = self.source.tile(number, quantised)
             parts[number] = Part(tile.stream, tile.checksum)
             return tile.latent
 
-        walk = windows.measure(self.session, self.colour, self.layout, load, quality, self.source.workers)
+        walk = windows.measure(self.session, self.colour, self.layout, load, quantised, self.source.workers)
         *_, sums = self.meter.watch(walk, self.blocks)
-        own = sums.payload(self.session.prior.coded(quality))
+        own = sums.payload(self.session.prior.coded(quantised))
         return self._file([parts[i] for i in range(self.tiles)], quality, own)
 
     def _settled(self, quality: int) -> list[EncodedTile]:
@@ -153,11 +166,11 @@ class PictureEncoder:
         by cost move a coefficient; a few rounds end it. After `ROUNDS` without an end the last ones are kept: as good,
         only not a fixed point.
         """
-        tiles = list(self._encoded(quality))
+        tiles, quantised = list(self._encoded(quality)), self._quantised(quality)
         for _ in range(ROUNDS):
             latents = [tile.latent for tile in tiles]
             pieces = windows.pictures(
-                self.session, self.layout, latents.__getitem__, View(quality), self.source.workers
+                self.session, self.layout, latents.__getitem__, View(quantised), self.source.workers
             )
             shape = self.layout.height, self.layout.width
             back = assembled(shape, self.meter.watch(pieces, self.blocks), self.header.mode)
@@ -165,20 +178,25 @@ class PictureEncoder:
             decoded = dataclasses.replace(
                 self.source, pixels=colour, unfilled=self._unfilled(back, colour), refiner=None, keep=False
             )
-            again = list(self.meter.watch(decoded.encode(quality), self.tiles))
+            again = list(self.meter.watch(decoded.encode(quantised), self.tiles))
             settled = [tile.checksum for tile in again] == [tile.checksum for tile in tiles]
             tiles = again
             if settled:
                 break
         return tiles
 
+    def _decoded(self, quality: int) -> Iterable[tuple[Box, torch.Tensor]]:
+        """What the file of a quality decodes to at temperature 0, piece by piece."""
+        quantised = self._quantised(quality)
+        latent = lambda number: self.source.tile(number, quantised).latent  # noqa: E731
+        pieces = windows.pictures(self.session, self.layout, latent, View(quantised), self.source.workers)
+        return self.meter.watch(pieces, self.blocks)
+
     def _psnr(self, quality: int) -> float:
         """PSNR in dB over all samples of the picture decoded at temperature 0; those under alpha 0 do not count."""
-        view, grey, depth = View(quality), formats.is_grey(self.header.mode), formats.depth_of(self.header.mode)
-        latent = lambda number: self.source.tile(number, quality).latent  # noqa: E731
-        pieces = windows.pictures(self.session, self.layout, latent, view, self.source.workers)
+        grey, depth = formats.is_grey(self.header.mode), formats.depth_of(self.header.mode)
         error, seen = 0.0, None if self.alpha is None else self.alpha > 0
-        for box, x in self.meter.watch(pieces, self.blocks):
+        for box, x in self._decoded(quality):
             given = self.colour[box.top : box.bottom, box.left : box.right]
             out = formats.samples(x, grey, depth)
             squared = (out.astype(np.float32) - given) ** 2
@@ -188,11 +206,23 @@ class PictureEncoder:
         error /= self.colour.size if seen is None else max(1, int(seen.sum())) * (1 if grey else 3)
         return 10 * math.log10(np.iinfo(self.colour.dtype).max ** 2 / error) if error else math.inf
 
+    def _score(self, quality: int) -> float:
+        """SSIMULACRA2 of the picture decoded at temperature 0, in 8 bits; where alpha is 0 it has no errors."""
+        out = assembled(self.colour.shape[:2], self._decoded(quality), self.header.mode)
+        if self.alpha is not None:
+            out[self.alpha == 0] = self.colour[self.alpha == 0]
+        three = lambda a: np.broadcast_to(np.atleast_3d(formats.to_depth(a, 8)), (*out.shape[:2], 3))  # noqa: E731
+        return ssimulacra2(three(self.colour), three(out))
+
     def _searched(self) -> tuple[int, bytes | None]:
         """The quality that meets the target, and the file where it has been made on the way."""
         options = self.options
         if options.psnr is not None:
             return search(self._psnr, options.psnr, False, "PSNR"), None
+        if options.ssimulacra2 is not None:
+            if min(self.layout.height, self.layout.width) < MIN_SIDE:
+                raise InputError(f"SSIMULACRA2 needs a picture of at least {MIN_SIDE} pixels a side")
+            return search(self._score, options.ssimulacra2, False, "SSIMULACRA2", SCORE_SLOPE), None
         pixels = self.layout.height * self.layout.width
         if options.size is not None:
             what, limit, unit = "size", options.size, 1.0
@@ -205,7 +235,7 @@ class PictureEncoder:
         def large(quality: int) -> float:
             nonlocal best
             # of the size that it will have
-            own = bytes(grain.size(self.session.prior.coded(quality))) if self.drawn else None
+            own = bytes(grain.size(self.session.prior.coded(self._quantised(quality)))) if self.drawn else None
             data = self._file(self._encoded(quality), quality, own)
             if len(data) <= limit:
                 best = data

@@ -17,23 +17,25 @@ from codec.errors import TargetError
 
 SIZE_SLOPE = 3.5 / QUALITY_STEPS  #: what a step adds to the logarithm of the size, about
 PSNR_SLOPE = 20 / QUALITY_STEPS  #: and to the PSNR, in dB
+SCORE_SLOPE = 60 / QUALITY_STEPS  #: and to SSIMULACRA2
 PASSES = 9  #: as a rule; halving alone takes 16
 PATIENCE = 10  #: passes after which what is left is halved, whatever the curve is like
 LARGEST = 120.0  #: dB; a picture that comes back unchanged has an infinite PSNR
 
 
-def search(measure: Callable[[int], float], target: float, at_most: bool, what: str) -> int:
+def search(measure: Callable[[int], float], target: float, at_most: bool, what: str, slope: float | None = None) -> int:
     """A quality, in the header's units, whose measure is at most the target while the next one's is not; or one whose
     measure reaches it while that of the one before does not.
 
     That is the highest, or the lowest, where the measure grows with every step, as sizes (whose logarithm is nearly
-    linear in the quality) and PSNRs do but for a few bytes. TargetError names the nearest value that can be had.
+    linear in the quality) and PSNRs do but for a few bytes. slope: what a step adds, about (None: as a size or a PSNR).
+    TargetError names the nearest value that can be had.
     """
 
     def distance(value: float) -> float:
         return math.log(value / max(target, 1e-9)) if at_most else min(value, LARGEST) - target
 
-    slope = SIZE_SLOPE if at_most else PSNR_SLOPE
+    slope = slope or (SIZE_SLOPE if at_most else PSNR_SLOPE)
     low, high = -1, QUALITY_STEPS + 1  # `low` is short of the target, `high` beyond it; neither has been measured yet
     at_low = at_high = math.nan
     quality, passes, repeated, before = QUALITY_STEPS // 2, 0, 0, 0

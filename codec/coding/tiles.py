@@ -24,6 +24,7 @@ from entropy.coder import CorruptStream
 from entropy.config import MULTIPLE
 from entropy.integer import Report
 from entropy.latent import Latent
+from entropy.quantisation import Quantisation
 
 KEEP = 256 << 20  #: bytes of bands that are kept when a picture is encoded several times; others are computed again
 
@@ -58,9 +59,10 @@ class Source:
     #: the same with colour under alpha 0 as it was given, where that was filled: a picture that was decoded from a file
     #: of this quality is known by it
     unfilled: Pixels | None = None
+    masked: bool = False  #: whether errors count by what the eye sees of them
     _kept: dict[int, list[Tensor]] = field(init=False, default_factory=dict)
 
-    def _bands(self, number: int, quality: int) -> list[Tensor]:
+    def _bands(self, number: int, quality: int | Quantisation) -> list[Tensor]:
         tile = self.layout.tiles[number]
         if self.unfilled is not None:
             given = windows.bands(self.session, self.unfilled, tile)
@@ -73,12 +75,13 @@ class Source:
                 self._kept[number] = found
         return found
 
-    def tile(self, number: int, quality: int) -> EncodedTile:
+    def tile(self, number: int, quality: int | Quantisation) -> EncodedTile:
         """Encode one tile."""
-        stream, latent = self.session.encode(self._bands(number, quality), quality, self.refiner, self.progress)
+        bands = self._bands(number, quality)
+        stream, latent = self.session.encode(bands, quality, self.refiner, self.progress, self.masked)
         return EncodedTile(stream, windows.compact(latent), checksum(latent))
 
-    def encode(self, quality: int) -> Iterator[EncodedTile]:
+    def encode(self, quality: int | Quantisation) -> Iterator[EncodedTile]:
         """Encode all tiles, row by row."""
         steps = [[i] for i in range(len(self.layout.tiles))]
         for n, made in enumerate(Ahead(lambda i: self.tile(i, quality), steps, self.workers)):
@@ -108,7 +111,7 @@ class Reader:
     def grain(self) -> Grain | None:
         """The grain of the picture, where the file has it; DamagedError."""
         payload = self.file.extras.get(bitstream.NOISE)
-        return None if payload is None else unpack(payload, self.session.prior.coded(self.file.header.quality_code))
+        return None if payload is None else unpack(payload, self.session.prior.coded(self.file.quantisation))
 
     def name(self, number: int) -> str:
         """What messages call a tile; nothing for the only one."""
@@ -120,7 +123,7 @@ class Reader:
         tile = self.layout.tiles[number]
         try:
             latent = self.session.prior.decode(
-                self.file.tiles[number], self.file.header.quality_code, tile.height, tile.width, levels, self.progress
+                self.file.tiles[number], self.file.quantisation, tile.height, tile.width, levels, self.progress
             )
         except CorruptStream as error:
             raise DamagedError(f"{where}{error}") from error

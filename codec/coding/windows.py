@@ -22,13 +22,14 @@ from codec.network.session import Session
 from codec.pictures.formats import Pixels
 from entropy.config import BANDS
 from entropy.latent import Latent
+from entropy.quantisation import Quantisation
 
 
 @dataclass(frozen=True)
 class View:
     """What is to be made of a picture's integers."""
 
-    quality: int  #: the one that they were coded at, in the header's units
+    quality: int | Quantisation  #: the one that they were coded at, in the header's units
     temperature: float = 0.0  #: 0: the most likely picture; above: what was lost is drawn
     seed: int = 0  #: of the draw
     region: Box | None = None  #: in pixels of the whole picture; None: all of it
@@ -117,7 +118,12 @@ class Errors(NamedTuple):
 
 
 def errors(
-    session: Session, pixels: Pixels, layout: Layout, load: Callable[[int], Latent], quality: int, workers: Workers
+    session: Session,
+    pixels: Pixels,
+    layout: Layout,
+    load: Callable[[int], Latent],
+    quality: int | Quantisation,
+    workers: Workers,
 ) -> Iterator[Errors]:
     """What rounding took from a picture (H,W or H,W,3 samples), block by block, given its latents."""
     for block, window, k in coefficients(layout, load, layout.picture, 1, workers):
@@ -133,7 +139,12 @@ def errors(
 
 
 def measure(
-    session: Session, pixels: Pixels, layout: Layout, load: Callable[[int], Latent], quality: int, workers: Workers
+    session: Session,
+    pixels: Pixels,
+    layout: Layout,
+    load: Callable[[int], Latent],
+    quality: int | Quantisation,
+    workers: Workers,
 ) -> Iterator[Sums]:
     """What the grain of a picture is, given its latents: sums that grow with every block."""
     sums = Sums()

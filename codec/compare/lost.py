@@ -142,7 +142,7 @@ def whitened(colour: Pixels, reader: Reader, own: bool = True) -> Whitened:
     z = [np.empty(shape, np.float32) for shape in shapes]
     k = [np.empty(shape, np.float32) for shape in shapes]
     with Workers() as workers:
-        for part in windows.errors(session, colour, reader.layout, reader.tile, header.quality_code, workers):
+        for part in windows.errors(session, colour, reader.layout, reader.tile, reader.file.quantisation, workers):
             for level, unit in enumerate(UNITS):
                 error, deviation = part.error[level], part.deviation[level]
                 if corrections is not None:
@@ -150,7 +150,7 @@ def whitened(colour: Pixels, reader: Reader, own: bool = True) -> Whitened:
                     error, deviation = error - mean, torch.hypot(scale * deviation, floor)
                 _put(z[level], (error / deviation).cpu().numpy(), part.block.top // unit, part.block.left // unit)
                 _put(k[level], part.k[level], part.block.top // unit, part.block.left // unit)
-    return Whitened(z, k, np.split(~session.prior.coded(header.quality_code), np.cumsum(BANDS)[:-1]))
+    return Whitened(z, k, np.split(~session.prior.coded(reader.file.quantisation), np.cumsum(BANDS)[:-1]))
 
 
 def _put(whole: NDArray[np.float32], part: NDArray[np.float32], top: int, left: int) -> None:

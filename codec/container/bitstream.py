@@ -17,14 +17,17 @@ import dataclasses
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
+from codec.container.fields import header_field
 from codec.container.profile_name import in_words
 from codec.container.signature import MAGIC as MAGIC  # both are known by this module's name, too
+from codec.container.signature import PLAIN, check_signature, check_version
 from codec.container.signature import VERSION as VERSION
-from codec.container.signature import check_signature, check_version
+from codec.container.steps import Steps, name, pack, unpack
 from codec.errors import DamagedError, InputError
+from entropy.quantisation import Quantisation
 
 DEFAULT_MAX_PIXELS = 100_000_000
 CHUNK_OVERHEAD = 12  # type, length and CRC
@@ -38,6 +41,8 @@ ALPHA, NOISE, DRAW, EXIF, ICC, XMP = "alPH", "noIS", "drAw", "eXIF", "icCP", "xm
 XMP_EXTENSION, PHOTOSHOP, TEXTS, RESOLUTION = "xmPX", "psIR", "teXt", "phYs"
 CRITICAL_CHUNKS = {
     "HEAD": "the header; exactly one, the first chunk",
+    "STEP": "what a file of version 2 adds to the steps of its weights, see below; right after HEAD, exactly one in "
+    "version 2, none in version 1",
     "TILE": "of each tile, row by row: u32 length of its DATA payload, u32 checksum of its latent; "
     "exactly when there are several tiles",
     "DATA": "the coded latents of one tile; one a tile, row by row; the last one ends the file",
@@ -56,63 +61,6 @@ ANCILLARY_CHUNKS = {
 }
 
 
-@dataclass(frozen=True)
-class FieldSpec:
-    """Declaration of one header field.
-
-    code: type of `struct`; low, high: the range, None for bytes; label: what `irc info` calls it; scale: units to 1 of
-    what it shows; names: what it shows instead of a number; as_hex: whether it shows the number in hexadecimal.
-    """
-
-    name: str
-    code: str
-    low: int | None
-    high: int | None
-    meaning: str
-    label: str = ""
-    scale: int = 1
-    names: tuple[str, ...] = ()
-    as_hex: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes that the field takes in the file."""
-        return struct.calcsize(">" + self.code)
-
-    @property
-    def type_name(self) -> str:
-        """The type as docs/format.md writes it, for instance ``u16``."""
-        return f"{self.size} bytes" if self.code.endswith("s") else f"u{8 * self.size}"
-
-    def check(self, value: int | bytes) -> str | None:
-        """Return what is wrong with `value`, or None where it is in range."""
-        if isinstance(value, bytes):
-            if not self.code.endswith("s") or len(value) != self.size:
-                return f"{self.name} is not {self.type_name}"
-            return None
-        if self.low is None or self.high is None:
-            return f"{self.name} is not {self.type_name}"
-        if not self.low <= value <= self.high:
-            return f"{self.name} is {value}, not in {self.low}..{self.high}"
-        return None
-
-    def show(self, value: int | bytes) -> int | float | str:
-        """Return `value` as ``irc info`` reports it."""
-        if isinstance(value, bytes):
-            return value.hex()
-        if self.as_hex:
-            return f"{value:0{2 * self.size}x}"
-        if self.names:
-            return self.names[value]
-        return value if self.scale == 1 else value / self.scale
-
-
-def _field(code: str, span: tuple[int, int] | None, meaning: str, *, default: int | bytes, **shown: Any) -> Any:
-    """A field of the header with its declaration; `shown` is what `FieldSpec` has beyond these."""
-    low, high = span or (None, None)
-    return field(default=default, metadata={"spec": FieldSpec("", code, low, high, meaning, **shown)})
-
-
 def in_steps(quality: float) -> int:
     """A quality of 0..100 in the header's units, the nearest one."""
     return round(quality * QUALITY_UNIT)
@@ -126,16 +74,16 @@ class Header:
     Values out of range raise ValueError.
     """
 
-    width: int = _field("I", (1, 2**31 - 1), "width in pixels", default=1)
-    height: int = _field("I", (1, 2**31 - 1), "height in pixels", default=1)
-    mode: int = _field(
+    width: int = header_field("I", (1, 2**31 - 1), "width in pixels", default=1)
+    height: int = header_field("I", (1, 2**31 - 1), "height in pixels", default=1)
+    mode: int = header_field(
         "B",
         (0, 3),
         "kind of pixels: 0 grey, 1 RGB, 2 grey of 16 bits, 3 RGB of 16 bits",
         default=1,
         names=("grey", "RGB", "grey, 16 bits", "RGB, 16 bits"),
     )
-    quality_code: int = _field(
+    quality_code: int = header_field(
         "H",
         (0, QUALITY_STEPS),
         "quality in units of 1/256",
@@ -143,15 +91,15 @@ class Header:
         label="quality",
         scale=QUALITY_UNIT,
     )
-    temperature_code: int = _field(
+    temperature_code: int = header_field(
         "B", (0, 128), "sampling temperature in units of 1/64", default=0, label="temperature", scale=64
     )
-    seed: int = _field("H", (0, 65535), "seed of the sampling", default=0)
-    tile_size: int = _field(
+    seed: int = header_field("H", (0, 65535), "seed of the sampling", default=0)
+    tile_size: int = header_field(
         "H", (0, 65535), "side of a tile in pixels, a multiple of 32; 0: the picture is one tile", default=0
     )
-    weights: bytes = _field("4s", None, "id of the weights: see [Weights](#weights)", default=bytes(4))
-    checksum: int = _field("I", (0, 2**32 - 1), "checksum of the decoded latents", default=0, as_hex=True)
+    weights: bytes = header_field("4s", None, "id of the weights: see [Weights](#weights)", default=bytes(4))
+    checksum: int = header_field("I", (0, 2**32 - 1), "checksum of the decoded latents", default=0, as_hex=True)
 
     def __post_init__(self) -> None:
         for spec in FIELDS:
@@ -220,6 +168,17 @@ class File:
     chunks: tuple[Chunk, ...]
     size: int
     checksums: tuple[int, ...]  # of each tile's latent
+    steps: Steps | None = None  # None where they are those of the weights
+
+    @property
+    def version(self) -> int:
+        """Format version, the lowest that has what the file has."""
+        return version_of(self.steps)
+
+    @property
+    def quantisation(self) -> Quantisation:
+        """Quality and steps, as networks and probability model take them."""
+        return Quantisation(self.header.quality_code, self.steps.offsets if self.steps else ())
 
     @property
     def bpp(self) -> float:
@@ -230,6 +189,11 @@ class File:
     def draw(self) -> int:
         """Version of the draw that the file names, 0 where it names none."""
         return self.extras.get(DRAW, b"\0")[0]
+
+
+def version_of(steps: Steps | None) -> int:
+    """Format version of a file with these steps of its own, or with none."""
+    return PLAIN if steps is None else VERSION
 
 
 def is_critical(kind: str) -> bool:
@@ -265,13 +229,14 @@ def write(
     tiles: Sequence[bytes],
     extras: Mapping[str, bytes] | None = None,
     checksums: Sequence[int] | None = None,
+    steps: Steps | None = None,
 ) -> bytes:
     """Return the bytes of an .irc file.
 
     `tiles` holds one payload a tile, row by row; `extras` maps the types of
     ancillary chunks to their payloads; `checksums` holds that of each tile's latent
     (zeros by default) and is written only where there are several tiles, since the
-    only one's is the header's. ValueError where these do not fit.
+    only one's is the header's; `steps` makes it a file of version 2. ValueError where these do not fit.
     """
     rows, columns = header.grid
     if len(tiles) != rows * columns:
@@ -286,8 +251,10 @@ def write(
             raise ValueError(f"chunk {kind} has {len(payload)} bytes, more than {MAX_METADATA}")
     if len(extras or {}) > MAX_ANCILLARY:
         raise ValueError(f"more than {MAX_ANCILLARY} ancillary chunks")
-    parts = [MAGIC, bytes([VERSION])]
+    parts = [MAGIC, bytes([version_of(steps)])]
     parts.append(_chunk("HEAD", _HEAD.pack(*(getattr(header, f.name) for f in FIELDS))))
+    if steps is not None:
+        parts.append(_chunk("STEP", pack(steps)))
     # Everything else comes before DATA: the last tile ends the file, so a file that
     # was cut off is always short of a tile and needs no end marker to be found out.
     parts.extend(_chunk(kind, payload) for kind, payload in (extras or {}).items())
@@ -392,6 +359,13 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
     rows, columns = header.grid
     count = rows * columns
     chunks: list[Chunk] = [head]
+    steps: Steps | None = None
+    if data[len(MAGIC)] != PLAIN:
+        chunk, payload = next(stream, (None, b""))
+        if chunk is None or chunk.type != "STEP":
+            raise DamagedError(f"chunk at offset {HEAD_END}: STEP is missing")
+        steps = unpack(payload)
+        chunks.append(chunk)
     extras: dict[str, bytes] = {}
     tiles: list[bytes] = []
     index: tuple[tuple[int, int], ...] | None = None
@@ -432,7 +406,7 @@ def read(data: bytes, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> File:
             f"chunk DATA at offset {len(data)}: the file is truncated ({len(tiles)} of {count} tiles present)"
         )
     checksums = tuple(c for _, c in index) if index is not None else (header.checksum,)
-    return File(header, tuple(tiles), extras, tuple(chunks), len(data), checksums)
+    return File(header, tuple(tiles), extras, tuple(chunks), len(data), checksums, steps)
 
 
 def _naming_tile(
@@ -455,9 +429,11 @@ def _naming_tile(
 
 def describe(file: File) -> dict[str, object]:
     """Return what ``irc info`` reports, ready for JSON."""
-    report: dict[str, object] = {"version": VERSION}
+    report: dict[str, object] = {"version": file.version}
     for spec in FIELDS:
         report[spec.label] = spec.show(getattr(file.header, spec.name))
+        if spec.name == "quality_code":
+            report["tune"] = name(file.steps.tune if file.steps else 0)
     report["tiles"] = list(file.header.grid)
     report["colour"] = in_words(file.extras.get(ICC), grey=file.header.mode % 2 == 0)
     report["bytes"] = file.size

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from codec.container import bitstream
 from codec.container.bitstream import CHUNK_OVERHEAD, Chunk, File
+from codec.container.signature import PLAIN
+from codec.container.steps import Steps, unpack
 from codec.errors import DamagedError
 from entropy.config import MULTIPLE
 
@@ -80,9 +82,10 @@ def read_damaged(data: bytes, max_pixels: int | None) -> Found:
         reason = error
     header = bitstream.read_header(data, max_pixels)
     _check_tile_size(header)
+    steps = _steps(data)
     count = header.grid[0] * header.grid[1]
     if count == 1:
-        return _one_tile(data, header, reason)
+        return _one_tile(data, header, steps, reason)
     if count > len(data) // CHUNK_OVERHEAD:
         raise reason
     # The index says where each tile lies even where lengths between are damaged; its own type and length give it away.
@@ -114,10 +117,23 @@ def read_damaged(data: bytes, max_pixels: int | None) -> Found:
     if not found:
         raise reason
     tiles = tuple(found.get(i, b"") for i in range(count))
-    return Found(File(header, tiles, extras, (), len(data), tuple(checksums)), set(range(count)) - set(found), dropped)
+    file = File(header, tiles, extras, (), len(data), tuple(checksums), steps)
+    return Found(file, set(range(count)) - set(found), dropped)
 
 
-def _one_tile(data: bytes, header: bitstream.Header, reason: DamagedError) -> Found:
+def _steps(data: bytes) -> Steps | None:
+    """What the file's beginning says of its steps, None where they are those of the weights; DamagedError where that is
+    lost.
+    """
+    if data[len(bitstream.MAGIC)] == PLAIN:
+        return None
+    payload = bitstream.payload_at(data, bitstream.HEAD_END, "STEP")
+    if payload is None:
+        raise DamagedError(f"chunk STEP at offset {bitstream.HEAD_END} is missing or damaged")
+    return unpack(payload)
+
+
+def _one_tile(data: bytes, header: bitstream.Header, steps: Steps | None, reason: DamagedError) -> Found:
     """The only tile, where what is damaged is beside it."""
     for chunk, payload in _chunks(data, bitstream.HEAD_END):
         if chunk.type == "DATA" and payload is not None:
@@ -132,7 +148,7 @@ def _one_tile(data: bytes, header: bitstream.Header, reason: DamagedError) -> Fo
             raise reason
         tile = found
     extras, dropped = _beside(data, at)
-    return Found(File(header, (tile,), extras, (), len(data), (header.checksum,)), set(), dropped)
+    return Found(File(header, (tile,), extras, (), len(data), (header.checksum,), steps), set(), dropped)
 
 
 def _beside(data: bytes, end: int) -> tuple[dict[str, bytes], list[str]]:

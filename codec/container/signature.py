@@ -7,7 +7,8 @@ from codec.errors import DamagedError, InputError
 # The high byte does not survive a 7-bit channel, CR LF and the lone LF do not survive a
 # conversion of line ends, and 0x1A stops a listing on systems that take it for end of file.
 MAGIC = b"\x9cIRC\r\n\x1a\n"
-VERSION = 1
+VERSION = 2  #: the highest that is read
+PLAIN = 1  #: of files whose steps are those of their weights: older readers take them
 MIME_TYPE = "image/x-irc"
 
 

@@ -18,6 +18,9 @@ from entropy.prior import AtQuality, Interpolate, Prior
 
 UNIT = 1 / 64  #: a pixel step in the network's units
 MIDDLE = 127.5  #: the pixel value that is zero there
+OCTAVE = (
+    0.2  #: of the range of qualities, about: twice as fine (320 of 25600 in entropy/quantisation.py are a 16th of it)
+)
 #: RDOQ (rounding by cost) multiplies the distortion by this, linear in quality (0..1): 2.5 up to 0.2, 1.6 from 0.6;
 #: above 1 because a zero also worsens later contexts and the head
 CAUTION = (0.2, 0.6), (2.5, 1.6)
@@ -32,6 +35,7 @@ class Scaled(NamedTuple):
     coded: list[Tensor]  #: N,C,1,1: 1 where the band is coded, 0 where it is dropped
     gain: list[Tensor]  #: N,C,1,1: 1 / step
     deviation: list[Tensor]  #: 1,C,1,1: of the band channel over training photos, in the transform's units
+    finer: Tensor | None = None  #: N,39: how many times as fine as the model's own the steps are; None: once
 
 
 class Forward(NamedTuple):
@@ -110,15 +114,19 @@ class Codec(nn.Module):
         """Pixels N,3,H,W in 0..255 (sides multiples of 32) -> bands N,C,h,w, coarse to fine."""
         return self.f((x - MIDDLE) * UNIT)
 
-    def scaled(self, bands: list[Tensor], quality: Tensor, coded: Tensor | None = None) -> Scaled:
+    def scaled(
+        self, bands: list[Tensor], quality: Tensor, coded: Tensor | None = None, finer: Tensor | None = None
+    ) -> Scaled:
         """Bands N,C,h,w, coarse to fine, in steps of a quality N in 0..1; coded: N,39, 1 or 0: which band channels are
-        (None: as training decides it).
+        (None: as training decides it); finer: N,39, how many times as fine as the model's own the steps are.
         """
         at = self.interpolator(quality)
         if coded is None:
             coded = (at(self.log_gain_start) + torch.log(self.deviation) > math.log(self.config.drop)).float()
-        gain = by_level(torch.exp(at(self.log_gain)))
-        return Scaled([b * g for b, g in zip(bands, gain)], by_level(coded), gain, by_level(self.deviation[None]))
+        gain = by_level(torch.exp(at(self.log_gain)) * (1 if finer is None else finer))
+        return Scaled(
+            [b * g for b, g in zip(bands, gain)], by_level(coded), gain, by_level(self.deviation[None]), finer
+        )
 
     def lost(self, k: list[Tensor], scaled: Scaled, quality: Tensor, scales: bool = True) -> list[Lost]:
         """What the head says of the lost information; k: rounded, zero where dropped. scales: its deviation, too."""
@@ -181,21 +189,26 @@ class Codec(nn.Module):
         out = self.side(torch.cat([signs, *pooled], 1)).float()
         return out * torch.exp(self.interpolator(quality)(self.side_log_gain))[:, :, None, None]
 
-    def prior_inputs(self, quality: Tensor, coded: list[Tensor]) -> AtQuality:
-        """What the probability model is told at a quality N in 0..1; coded: as in `Scaled`."""
+    def prior_inputs(self, quality: Tensor, coded: list[Tensor], finer: Tensor | None = None) -> AtQuality:
+        """What the probability model is told at a quality N in 0..1; coded, finer: as in `Scaled`."""
         at = self.interpolator(quality)
         own = (at(self.log_gain) + torch.log(self.deviation)) / math.log(2)
         mean = at(torch.exp(self.log_gain_start + torch.log(self.deviation)).clamp(max=6) + 0.2)
-        return AtQuality(by_level(own), by_level(mean), coded, at)
+        if finer is None:
+            return AtQuality(by_level(own), by_level(mean), coded, at)
+        octaves = torch.log2(finer)
+        near = [self.interpolator(quality + OCTAVE * o[:, 0, 0, 0]) for o in by_level(octaves)[1:]]
+        return AtQuality(by_level(own + octaves), by_level(mean * finer), coded, at, tuple(near))
 
     def worth(self, scaled: Scaled, quality: Tensor) -> list[Tensor]:
         """Bits that a squared error of one step is worth in rounding, N,C,1,1 a level: lambda / 3 of its squared
-        pixels, counted with caution.
+        pixels, counted with caution. Where a file makes steps finer, a step counts as before, and an error more.
         """
         (low, high), (first, last) = CAUTION
         caution = first + (last - first) * ((quality - low) / (high - low)).clamp(0, 1)
         per_pixel = (caution * self.lambda_at(quality))[:, None, None, None] / 3
-        return [per_pixel / (UNIT * g) ** 2 for g in scaled.gain]
+        own = scaled.gain if scaled.finer is None else [g / f for g, f in zip(scaled.gain, by_level(scaled.finer))]
+        return [per_pixel / (UNIT * g) ** 2 for g in own]
 
     def forward(
         self,

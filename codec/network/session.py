@@ -8,7 +8,8 @@
 >>> session.render([k.astype(np.float32) for k in latent.k], 75 * 256).shape
 torch.Size([1, 3, 64, 64])
 
-Qualities are integers in the header's units (`codec.container.bitstream.QUALITY_STEPS` is the highest).
+Qualities are integers in the header's units (`codec.container.bitstream.QUALITY_STEPS` is the highest), or a
+`Quantisation`: one of these and what a file adds to the steps.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from numpy.typing import NDArray
 
 from codec.container.bitstream import QUALITY_STEPS
 from codec.errors import IrcError
-from codec.network import model
+from codec.network import masking, model
 from codec.network.weights import Weights, load
 from codec.pictures import formats
+from codec.pictures.beyond import beyond
 from codec.pictures.formats import Pixels
 from entropy.config import MULTIPLE
 from entropy.integer import Report
 from entropy.latent import CLIP, Latent
+from entropy.quantisation import Quantisation
 
 #: A picture was decoded from a file of ours where its coefficients lie this near, in steps of quantisation, to where
 #: the head puts them (the median of their distances). Of any other picture the median is about 0.2.
@@ -58,10 +61,13 @@ def device_of(name: str) -> torch.device:
 
 
 def _tensor(colour: Pixels) -> torch.Tensor:
-    """1,3,H,W float32, last row and column repeated to multiples of 32 (mirroring costs more bits)."""
+    """1,3,H,W float32, last row and column repeated to multiples of 32 (mirroring costs more bits), flat white and
+    black a little past the ends of the range (codec/pictures/beyond.py).
+    """
     h, w = colour.shape[:2]
     margins = [(0, -h % MULTIPLE), (0, -w % MULTIPLE), *[(0, 0)] * (colour.ndim - 2)]
-    return formats.planes(cast(Pixels, np.pad(colour, margins, "edge")))[None]  # of the same type of samples
+    padded = cast(Pixels, np.pad(colour, margins, "edge"))  # of the same type of samples
+    return beyond(formats.planes(padded))[None]
 
 
 def _part_of(progress: Report | None, share: float) -> Report | None:
@@ -80,13 +86,15 @@ class Session:
         """H,W or H,W,3 samples of 8 or 16 bits -> bands (1,C,h,w float32, coarse to fine) of the padded picture."""
         return self.model.bands(_tensor(colour).to(self.device))
 
-    def scaled(self, bands: list[torch.Tensor], quality: int) -> tuple[model.Scaled, torch.Tensor]:
+    def scaled(self, bands: list[torch.Tensor], quality: int | Quantisation) -> tuple[model.Scaled, torch.Tensor]:
         """Bands in steps of a quality, and that quality as the networks take it (1 float32 in 0..1). Which bands are
         coded is the integer model's word.
         """
-        q = torch.tensor([quality / QUALITY_STEPS], dtype=torch.float32, device=self.device)
-        coded = torch.from_numpy(self.prior.coded(quality).astype(np.float32)).to(self.device)
-        return self.model.scaled(bands, q, coded[None]), q
+        at = Quantisation.of(quality)
+        q = torch.tensor([at.quality / QUALITY_STEPS], dtype=torch.float32, device=self.device)
+        coded = torch.from_numpy(self.prior.coded(at).astype(np.float32)).to(self.device)
+        finer = None if at.plain else torch.tensor([at.factors], dtype=torch.float32, device=self.device)
+        return self.model.scaled(bands, q, coded[None], finer), q
 
     def coefficients(self, scaled: model.Scaled, q: torch.Tensor) -> tuple[Latent, NDArray[np.float32]]:
         """What `scaled` gives -> side latent and coefficients that are not rounded (float32), and what
@@ -98,7 +106,7 @@ class Session:
         weight = torch.cat([w.flatten() for w in self.model.worth(scaled, q)])
         return Latent(side[0].cpu().numpy().astype(np.int32), [a[0].cpu().numpy() for a in y]), weight.cpu().numpy()
 
-    def quantise(self, bands: list[torch.Tensor], quality: int) -> Latent:
+    def quantise(self, bands: list[torch.Tensor], quality: int | Quantisation) -> Latent:
         """Bands -> the nearest integers on the fixed grid."""
         unrounded, _ = self.coefficients(*self.scaled(bands, quality))
         return self.nearest(unrounded)
@@ -119,10 +127,16 @@ class Session:
         return len(error) >= OWN_LEAST and error.median().item() < OWN
 
     def encode(
-        self, bands: list[torch.Tensor], quality: int, refiner: Refiner | None = None, progress: Report | None = None
+        self,
+        bands: list[torch.Tensor],
+        quality: int | Quantisation,
+        refiner: Refiner | None = None,
+        progress: Report | None = None,
+        masked: bool = False,
     ) -> tuple[bytes, Latent]:
         """Bands -> stream and the latent that it holds, each coefficient rounded by cost, after a search where there is
-        a refiner. progress: told what share of the work has been done since the last call.
+        a refiner. progress: told what share of the work has been done since the last call. masked: errors count by what
+        the eye sees of them (codec/network/masking.py).
         """
         scaled, q = self.scaled(bands, quality)
         latent, weight = self.coefficients(scaled, q)
@@ -131,13 +145,14 @@ class Session:
         if refiner is not None:
             latent = refiner(scaled, latent, q, _part_of(progress, refiner.share))
             progress = _part_of(progress, 1 - refiner.share)
-        return self.prior.encode(latent, quality, weight, progress)
+        seen = [mask.cpu().numpy() for mask in masking.masks(bands)] if masked else None
+        return self.prior.encode(latent, quality, weight, progress, seen)
 
     def _on_device(self, arrays: list[NDArray[np.float32]]) -> list[torch.Tensor]:
         return [torch.from_numpy(a)[None].to(self.device) for a in arrays]
 
     def errors(
-        self, bands: list[torch.Tensor], k: list[NDArray[np.float32]], quality: int
+        self, bands: list[torch.Tensor], k: list[NDArray[np.float32]], quality: int | Quantisation
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """What rounding took from bands whose integers are k (C,h,w a level), as `Codec.errors` has it."""
         values = self._on_device(k)
@@ -147,7 +162,7 @@ class Session:
     def render(
         self,
         k: list[NDArray[np.float32]],
-        quality: int,
+        quality: int | Quantisation,
         z: list[NDArray[np.float32]] | None = None,
         scale: int = 1,
         grain: list[tuple[torch.Tensor, ...]] | None = None,

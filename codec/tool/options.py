@@ -14,6 +14,7 @@ from typing import Any
 
 from codec.coding.options import EncodeOptions, Options, Values
 from codec.container.bitstream import DEFAULT_MAX_PIXELS
+from codec.container.steps import TUNES
 
 PROGRAM = "irc"
 FORMATS = ("png", "webp", "tif", "bmp", "ppm", "jpg")  #: that pictures are written in
@@ -165,6 +166,17 @@ OPTIONS = (
     Option(
         ("--psnr",), ("encode",), "instead of a quality: the smallest of at least DB decibels of PSNR", "DB",
         _number(0, math.inf, open_low=True), group="rate",
+    ),
+    Option(
+        ("--ssimulacra2",), ("encode",),
+        "instead of a quality: the smallest of at least S of SSIMULACRA2, which says how good a picture looks: 90 as "
+        "good as the original, 70 high quality, 50 medium, 30 low",
+        "S", _number(0, 100), group="rate",
+    ),
+    Option(
+        ("--tune",), ("encode",),
+        "what the file is to be best at for its bytes: psnr, or visual, what the eye and SSIMULACRA2 see",
+        default=TUNES[0], choices=TUNES,
     ),
     Option(
         ("--tile",), ("encode",),

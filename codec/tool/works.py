@@ -5,17 +5,18 @@ from __future__ import annotations
 from argparse import Namespace
 
 from codec.batch.callables import Decoder, Downscaler, Encoder, Upscaler, Verifier
+from codec.coding.options import EncodeOptions
 from codec.errors import UsageError
 
-_ENCODE = ("bpp", "size", "psnr", "temperature", "seed", "stable", "effort", "device", "tile", "weights")
+_ENCODE = (*EncodeOptions.TARGETS, "tune", "temperature", "seed", "stable", "effort", "device", "tile", "weights")
 _DECODE = ("temperature", "seed", "depth", "device", "max_pixels", "region", "scale", "salvage")
 _UPSCALE = ("scale", "temperature", "seed", "depth")
 
 
 def encoder(args: Namespace) -> Encoder:
     """For `irc encode`."""
-    if args.effort and (args.bpp, args.size, args.psnr) != (None, None, None):
-        raise UsageError("--effort goes with -q, not with --bpp, --size or --psnr")
+    if args.effort and any(getattr(args, target) is not None for target in EncodeOptions.TARGETS):
+        raise UsageError("--effort goes with -q, not with --bpp, --size, --psnr or --ssimulacra2")
     options = {name: getattr(args, name) for name in _ENCODE}
     quality = 75.0 if args.quality is None else args.quality
     return Encoder(quality, strip=args.strip, max_pixels=args.max_pixels, threads=args.threads, **options)
