@@ -425,3 +425,30 @@ def test_what_an_images_owner_takes_out_stays_out(kind: str, tmp_path: Path) -> 
         for key in ("exif", "xmp", "XML:com.adobe.xmp", "comment", "Comment", "photoshop"):
             image.info.pop(key, None)
         assert b"private" not in b"".join(reading.of_image(image).chunks().values())
+
+
+def test_damaged_at_random() -> None:
+    """Whatever the bytes, what is not damaged is found, and nothing else is raised or takes long."""
+    random = np.random.default_rng(7)
+    for source in (source_exif(), resources(), POINTING):
+        for _ in range(150):
+            data = bytearray(source)
+            for at in random.integers(0, len(data), 4):
+                data[at] = random.choice([0, 1, 255, int(random.integers(256))])
+            spoilt = bytes(data[: int(random.integers(8, len(data) + 1))])
+            upright, _ = exif.turned(spoilt, 6)
+            assert exif.orientation(upright) in (None, 1) or exif.orientation(spoilt) is None
+            if (tags := tiff_tags.of_exif(spoilt)) is not None:
+                assert tiff_tags.of_exif(tags.stream()) is not None
+            assert b"".join(part for _, part in photoshop.resources(spoilt)) in spoilt
+            xmp.upright(xmp.without_pointer(xmp.in_utf8(spoilt) or b""))
+            texts.unpack(spoilt)
+
+
+def test_a_thumbnail_that_lies_on_its_directory() -> None:
+    data = bytearray(source_exif())
+    place = data.index(struct.pack("<HHI", exif.THUMBNAIL, 4, 1)) + 8
+    struct.pack_into("<I", data, place, 8)  # on the first directory
+    upright, notes = exif.turned(bytes(data))
+    assert exif.orientation(upright) == 1 and len(notes) == 1 and "dropped" in notes[0]
+    assert exif.turned(source_exif()[:11], 6) == (source_exif()[:11], [])

@@ -113,7 +113,6 @@ def turned(exif: bytes, applied: int | None = None) -> tuple[bytes, list[str]]:
     applied = orientation(exif) if applied is None else applied
     if applied not in METHODS:
         return exif, []
-    notes: list[str] = []
     try:
         stream = _Stream(exif)
         entries, following = stream.directory(4)
@@ -125,11 +124,15 @@ def turned(exif: bytes, applied: int | None = None) -> tuple[bytes, list[str]]:
         elif entry.tag == EXIF_DIRECTORY and applied in SIDEWAYS:
             with suppress(struct.error, ValueError):  # of a damaged directory nothing is changed
                 _swap_size(stream, entry.at + 8)
+    if not following or following + 4 > len(stream.data):  # some writers leave the pointer out where it is the last
+        return bytes(stream.data), []
+    before = bytes(stream.data)
     try:
-        notes += _turn_thumbnail(stream, following, applied)
-    except (struct.error, ValueError):
+        notes = _turn_thumbnail(stream, following, applied)
+    except (struct.error, ValueError):  # it is damaged, or lies where the directories do
+        stream.data[:] = before
         stream.pack("I", following, 0)
-        notes.append(_DROPPED)
+        notes = [_DROPPED]
     return bytes(stream.data), notes
 
 
@@ -153,13 +156,15 @@ def _turn_thumbnail(stream: _Stream, pointer: int, applied: int) -> list[str]:
     if asked == 1:
         return []
     if start and length and start + length <= len(stream.data):
+        if start < pointer + 4 or (start < entries[-1].at + 16 and start + length > entries[0].at - 2):
+            raise ValueError("the thumbnail lies on the directories")
         last = start + length == len(stream.data)
         new = _turned_jpeg(bytes(stream.data[start : start + length]), asked or applied, None if last else length)
         if new is not None:
             stream.zero(start + len(new), start + length)
             stream.data[start : start + len(new)] = new
-            stream.pack("I", tags[THUMBNAIL_LENGTH].at + 8, len(new))
-            if own:
+            stream.set_number(tags[THUMBNAIL_LENGTH], len(new))
+            if own and asked:
                 stream.set_number(own, 1)
             return [_TURNED]
         stream.zero(start, start + length)

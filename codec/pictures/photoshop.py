@@ -34,7 +34,7 @@ def of_profile(data: bytes) -> bytes | None:
 def resources(data: bytes) -> list[tuple[int, bytes]]:
     """Number and bytes of each resource, as far as they are whole."""
     found, at = [], 0
-    while data[at + 4 : at + 7] and data[at : at + 4].isalnum():
+    while at + 7 <= len(data) and data[at : at + 4].isalnum():
         (number,) = struct.unpack_from(">H", data, at + 4)
         place = at + 6 + (1 + data[at + 6] + 1) // 2 * 2
         if place + 4 > len(data):

@@ -33,6 +33,8 @@ def of_png(payload: bytes) -> bytes | None:
 
 def of_dpi(dpi: Sequence[float]) -> bytes | None:
     """Of what Pillow calls "dpi", the pixels an inch; None where it states nothing."""
+    if not all(0 < value < 2**32 for value in dpi):  # of fractions by zero, Pillow makes numbers that are none
+        return None
     if all(abs(value - round(value)) < 1e-6 for value in dpi):
         return _packed(round(dpi[0]), round(dpi[1]), INCH)
     return _packed(round(dpi[0] / _INCH), round(dpi[1] / _INCH), METRE)

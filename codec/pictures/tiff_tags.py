@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple
 _UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NUMBERS = {5: 2, 10: 2}  #: in a value, where there is more than one
 _WITHIN = {34665: (40965,), 34853: ()}  #: tags that point to directories, and those within these
-LARGEST_VALUE = 64 << 20  #: bytes; a larger one is left out
+LARGEST_VALUES = 64 << 20  #: bytes of a directory and those within; what is beyond is left out
 _MOST_TAGS = 4096
 
 
@@ -141,7 +141,7 @@ def _directory(stream: BinaryIO, order: str, at: int, big: bool, pointers: Colle
         raise ValueError("too many tags")
     entries = stream.read(size * count)
     following = stream.read(8 if big else 4)
-    found, others = [], following.strip(b"\0") != b""
+    found, others, room = [], following.strip(b"\0") != b"", LARGEST_VALUES
     for n in range(count):
         number, kind, values = struct.unpack_from(order + code, entries, size * n)
         field = entries[size * n + struct.calcsize(order + code) : size * (n + 1)]
@@ -151,7 +151,8 @@ def _directory(stream: BinaryIO, order: str, at: int, big: bool, pointers: Colle
             below = _directory(stream, order, pointer, big, _WITHIN.get(number, ()))
             found.append(Tag(number, 4, below))
             others |= below.others
-        elif 0 < length <= LARGEST_VALUE:
+        elif 0 < length <= room:
+            room -= length
             value = field[:length]
             if length > len(field):
                 stream.seek(pointer)

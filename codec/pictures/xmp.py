@@ -17,10 +17,13 @@ JPEG_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 EXTENSION_PREFIX = b"http://ns.adobe.com/xmp/extension/\0"
 EXTENSION_HEAD = struct.Struct(">32sII")  #: id, length of the whole, offset of the part
 LARGEST_EXTENSION = 64 << 20  #: bytes
-_ORIENTATION = re.compile(rb"(tiff:Orientation\s*=\s*[\"']\s*|<tiff:Orientation[^>]*>\s*)([1-8])(?=\s*[\"'<])")
+# Repetitions are bounded, so that no packet takes quadratic time.
+_ORIENTATION = re.compile(
+    rb"(tiff:Orientation\s*=\s*[\"']\s*|<tiff:Orientation[^>]{0,200}>\s{0,20})([1-8])(?=\s*[\"'<])"
+)
 _POINTER = re.compile(
-    rb"\s*\bxmpNote:HasExtendedXMP\s*=\s*([\"'])\s*(?P<a>[0-9A-Fa-f]{32})\s*\1"
-    rb"|<xmpNote:HasExtendedXMP[^>]*>\s*(?P<b>[0-9A-Fa-f]{32})\s*</xmpNote:HasExtendedXMP>"
+    rb"\s?\bxmpNote:HasExtendedXMP\s*=\s*([\"'])\s*(?P<a>[0-9A-Fa-f]{32})\s*\1"
+    rb"|<xmpNote:HasExtendedXMP[^>]{0,200}>\s{0,20}(?P<b>[0-9A-Fa-f]{32})\s*</xmpNote:HasExtendedXMP>"
 )
 _MARKS = (
     (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
