@@ -60,6 +60,11 @@ def test_z_is_white_by_the_noise_that_the_file_holds(photo: np.ndarray, data: by
         assert band.histogram.sum() * (BINS[1] - BINS[0]) == pytest.approx(np.mean(np.abs(band.z) <= 4), abs=1e-6)
 
 
+def test_z_is_white_where_a_file_has_steps_of_its_own(photo: np.ndarray) -> None:
+    found = codec.lost(photo, codec.encode(photo, 12, temperature=1, tune="visual"))
+    assert all(band.deviation == pytest.approx(1, abs=0.1) for band in found if band.level > 1)
+
+
 def test_z_of_what_was_drawn_is_what_was_drawn(photo: np.ndarray) -> None:
     """Encode, draw, and ask what the file lost of that: the numbers that were drawn."""
     data = codec.encode(photo[:160, :224] // 2 + 64, 12, temperature=1, seed=5)  # sides need no padding
@@ -222,6 +227,12 @@ def test_the_page(folder: Path, browser: Any) -> None:
     maps = browser.find_elements("css selector", "#maps figure")
     assert len(maps) == len(choices) - 5
     assert all(len(one.find_elements("css selector", "path.curve")) == 2 for one in maps)
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:  # nothing but tables, which scroll, is wider than a phone
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     rows = browser.find_elements("css selector", "#bands tbody tr")
     assert len(rows) == len(maps) and "dropped" in " ".join(row.text for row in rows)
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
