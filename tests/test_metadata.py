@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+import codec
 from codec.pictures import exif, photoshop, reading, resolution, texts, tiff_tags, writing, xmp
 from codec.pictures.metadata import Picture
 from codec.pictures.texts import Text
@@ -452,3 +453,15 @@ def test_a_thumbnail_that_lies_on_its_directory() -> None:
     upright, notes = exif.turned(bytes(data))
     assert exif.orientation(upright) == 1 and len(notes) == 1 and "dropped" in notes[0]
     assert exif.turned(source_exif()[:11], 6) == (source_exif()[:11], [])
+
+
+def test_saved_by_pillow() -> None:
+    """Resolution and comment go in and come back by Pillow's names, as EXIF, profile and XMP do."""
+    codec.register()
+    stream = io.BytesIO()
+    Image.fromarray(RGB[:16, :16]).save(stream, "IRC", quality=30, dpi=(300, 150), comment="größer")
+    with Image.open(stream) as image:
+        assert image.info["dpi"] == (300, 150) and image.info["comment"].decode() == "größer"
+        again = io.BytesIO()
+        image.save(again, "PNG", dpi=image.info["dpi"])
+    assert load(again.getvalue()).resolution == struct.pack(">IIB", 11811, 5906, 1)

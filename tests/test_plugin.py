@@ -143,7 +143,7 @@ def test_save_takes_what_encode_takes(photo: np.ndarray) -> None:
     stream, options = io.BytesIO(), {"bpp": 1.5, "temperature": np.float32(0.5), "seed": 3, "tile": 64, "device": "cpu"}
     Image.fromarray(photo).save(stream, "IRC", **options)
     assert stream.getvalue() == codec.encode(photo, **options)
-    for other in ({"comment": "words"}, {"optimize": True}, {"tuning": "eye"}, {"append_images": ()}):
+    for other in ({"title": "words"}, {"optimize": True}, {"tuning": "eye"}, {"append_images": ()}):
         with pytest.raises(TypeError, match=f"{next(iter(other))}.*effort"):
             Image.fromarray(photo).save(io.BytesIO(), "IRC", **other)
     with pytest.raises(ValueError, match="effort goes with a quality"):

@@ -11,7 +11,7 @@ from codec.pictures.exif import PREFIX as EXIF_PREFIX
 
 #: a key of `Image.info`, the chunk that holds the same, and what stands before the chunk's payload there
 _ENTRIES = (("exif", bitstream.EXIF, EXIF_PREFIX), ("icc_profile", bitstream.ICC, b""), ("xmp", bitstream.XMP, b""))
-KEYS = tuple(key for key, _, _ in _ENTRIES)  #: of metadata, in `Image.info`
+KEYS = (*(key for key, _, _ in _ENTRIES), "dpi", "comment")  #: of metadata, in `Image.info`
 
 
 def info_of(file: File, temperature: float | None = None, seed: int | None = None) -> dict[str, Any]:
