@@ -43,20 +43,28 @@ __all__ = ["decode", "encode", "verify"]
 Picturelike: TypeAlias = Image.Image | NDArray[Any] | str | os.PathLike[str] | BinaryIO
 
 
-def picture_of(image: Picturelike) -> Picture:
-    """The picture that a caller has, and its metadata; InputError or TypeError where it is none."""
+def picture_of(image: Picturelike, max_pixels: int | None = bitstream.DEFAULT_MAX_PIXELS) -> Picture:
+    """The picture that a caller has, and its metadata; InputError or TypeError where it is none.
+
+    max_pixels: of a file that is to be read.
+    """
+    stream: Any
     if isinstance(image, Image.Image):
+        stream = getattr(image, "fp", None)
         try:
             return reading.of_image(image)
         except OSError as error:  # what Pillow says of a file that it has opened, but cannot load
+            if image.format == "JPEG" and stream is not None and not stream.closed and stream.seekable():
+                stream.seek(0)
+                return reading.load(stream, None)  # which knows of a missing end marker
             raise InputError(f"the image cannot be read: {error}") from None
     if isinstance(image, str | os.PathLike):
-        return reading.load(image)
+        return reading.load(image, max_pixels)
     if source.is_file(image):
-        stream: Any = image
+        stream = image
         seekable = callable(getattr(stream, "seekable", None)) and stream.seekable()
         binary = seekable and isinstance(stream.read(0), bytes)
-        return reading.load(stream if binary else io.BytesIO(source.read_file(stream)))
+        return reading.load(stream if binary else io.BytesIO(source.read_file(stream)), max_pixels)
     if isinstance(image, bytes | bytearray | memoryview):
         raise TypeError("expected a picture, not bytes; those of an image file are taken as io.BytesIO(data)")
     return Picture(np.asarray(image))
@@ -91,7 +99,7 @@ def encode(image: Picturelike, quality: float = 75.0, **options: Unpack[EncodeKe
         (8, 8, 3)
     """
     asked = EncodeOptions.of("encode", quality=quality, **options)
-    taken = picture_of(image)
+    taken = picture_of(image, asked.max_pixels)
     for note in taken.notes:
         _tell(note, asked.notes)
     colour, alpha = formats.split(taken.pixels)

@@ -30,7 +30,7 @@ from codec.errors import DamagedError, InputError, IrcError
 from codec.pictures.info import KEYS, info_of
 
 #: The options of `encode` that `save` takes; metadata it takes as Pillow's other plugins do.
-OPTIONS = tuple(f.name for f in fields(EncodeOptions) if f.name != "extras")
+OPTIONS = tuple(f.name for f in fields(EncodeOptions) if f.name not in ("extras", "max_pixels"))
 #: how much smaller than asked for, a side, a draft may be
 TOLERANCE = 0.95
 

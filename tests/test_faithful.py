@@ -94,6 +94,24 @@ def test_an_image_that_cannot_be_loaded(small: Image.Image) -> None:
         codec.encode(Image.open(io.BytesIO(data[: len(data) // 2])))
 
 
+def test_a_jpeg_without_its_end_marker(small: Image.Image) -> None:
+    data = saved(small, "JPEG")[:-2]
+    files, said = [], []
+    for given in (io.BytesIO(data), Image.open(io.BytesIO(data))):
+        notes: list[str] = []
+        files.append(codec.encode(given, 20, notes=notes))
+        said.append(notes)
+    assert files[0] == files[1] and said[0] == said[1] and "end marker" in said[0][0]
+
+
+def test_the_limit_on_files(small: Image.Image, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(saved(small, "PNG"))
+    for given in (tmp_path / "a.png", io.BytesIO(saved(small, "PNG"))):
+        with pytest.raises(InputError, match="limit of 3071 pixels"):
+            codec.encode(given, max_pixels=3071)
+    assert codec.encode(tmp_path / "a.png", max_pixels=None) == codec.encode(small, max_pixels=1)
+
+
 def test_info_of_a_decoded_image(small: Image.Image) -> None:
     data = codec.encode(small, 30, temperature=0.5, seed=7)
     assert {k: codec.decode(data).info[k] for k in ("quality", "temperature", "seed")} == {

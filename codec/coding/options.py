@@ -210,6 +210,9 @@ class EncodeOptions(Options):
         ),
         "those that encode; None: the default of those installed",
     )
+    max_pixels: int | None = _option(
+        DEFAULT_MAX_PIXELS, _integers(0), "of a path or file: InputError where the picture has more; None: no limit"
+    )
     notes: list[str] | None = _option(
         None, _LINES, "where a line goes for whatever of a picture is converted or left out; without it, into warnings"
     )
@@ -286,6 +289,7 @@ class EncodeKeywords(TypedDict, total=False):
     device: str
     tile: int | None
     weights: bytes | str | Path | None
+    max_pixels: int | None
     notes: list[str] | None
     progress: Progress | None
 
