@@ -231,7 +231,7 @@ def test_irc_names_its_weights_or_is_missing(monkeypatch):
         open_codec("irc")
 
 
-@pytest.mark.parametrize("name", ["irc", "irc-stable"])
+@pytest.mark.parametrize("name", ["irc", "irc-stable", "irc-visual"])
 def test_irc_itself_there_and_back(photo, name):
     """The adapter with the codec behind it: pixels, checksum and weights are the codec's own."""
     import codec
@@ -239,7 +239,9 @@ def test_irc_itself_there_and_back(photo, name):
     adapter = open_codec(name)
     crop = photo[:64, :96]
     data = adapter.encode(crop, 60)
-    assert data == codec.encode(crop, 60, stable=name == "irc-stable")
+    assert data == codec.encode(
+        crop, 60, stable=name == "irc-stable", tune="visual" if name == "irc-visual" else "psnr"
+    )
     decoded = adapter.decode(data)
     assert decoded.dtype == np.uint8 and distortion.psnr(crop, decoded) > 28
     info = codec.info(data)

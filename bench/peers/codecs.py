@@ -110,6 +110,14 @@ class StableIrcCodec(IrcCodec):
     options = {"stable": True}
 
 
+class VisualIrcCodec(IrcCodec):
+    """This project's codec tuned for the eye."""
+
+    name = "irc-visual"
+    description = 'irc with tune="visual"; the setting is its quality'
+    options = {"tune": "visual"}
+
+
 class SearchingIrcCodec(IrcCodec):
     """This project's codec with a search at encode time."""
 
@@ -123,6 +131,7 @@ class SearchingIrcCodec(IrcCodec):
 CODECS: Mapping[str, Callable[[], Codec]] = {
     "irc": IrcCodec,
     "irc-stable": StableIrcCodec,
+    "irc-visual": VisualIrcCodec,
     **{f"irc-effort-{n}": partial(SearchingIrcCodec, n) for n in range(1, 10)},
     "jpeg": pillow_codecs.jpeg,
     "jpeg2000": pillow_codecs.jpeg2000,
@@ -140,6 +149,7 @@ CODECS: Mapping[str, Callable[[], Codec]] = {
 
 VARIANTS = (
     "irc-stable",
+    "irc-visual",
     *(f"irc-effort-{n}" for n in range(1, 10)),
     "avif-iq",
     "avif-s0",
