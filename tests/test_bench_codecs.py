@@ -139,10 +139,13 @@ def test_codec_there_and_back(name):
     except CodecMissing as error:
         pytest.skip(str(error))
     image = picture()
-    by_rate = sorted(len(codec.encode(image, setting)) for setting in codec.settings[::3])
-    assert by_rate[0] < by_rate[-1]
     best = codec.encode(image, codec.settings[-1])
-    assert distortion.psnr(image, codec.decode(best)) > 30
+    decoded = codec.decode(best)
+    assert decoded.shape == image.shape and decoded.dtype == np.uint8
+    if not name.endswith("-untrained"):  # of which only times mean something
+        by_rate = sorted(len(codec.encode(image, setting)) for setting in codec.settings[::3])
+        assert by_rate[0] < by_rate[-1]
+        assert distortion.psnr(image, decoded) > 30
     assert 0 < codec.rate_bytes(best) <= len(best)
     assert codec.name == name
     assert codec.version
