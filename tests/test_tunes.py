@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench.metrics.ssimulacra2 import ssimulacra2
 from PIL import Image
 from roundtrip import noise_photo
 
 import codec
 from codec.coding.tunes import TUNES, is_smooth
 from codec.container import bitstream
+from codec.metrics.ssimulacra2 import ssimulacra2
 from codec.network.masking import masks
 from codec.network.session import open_session
 from codec.pictures.beyond import beyond
