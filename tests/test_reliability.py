@@ -110,7 +110,8 @@ def test_a_bad_file_in_the_middle(folder: Path) -> None:
     done = irc("verify", "photo.irc", "bad.irc", "directory.irc", "last.irc")
     assert done.returncode == 4
     assert done.stdout.splitlines()[:2] == ["photo.irc: ok", "last.irc: ok"]
-    assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["bad.irc", "directory.irc"]
+    # a folder without files in it is known before anything is decoded
+    assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["directory.irc", "bad.irc"]
 
 
 def test_a_file_larger_than_its_source(folder: Path) -> None:
