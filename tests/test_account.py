@@ -222,11 +222,11 @@ def test_an_image_that_is_loaded_already(tmp_path: Path) -> None:
 def test_depth_of_jpeg_xl(head: str, bits: int) -> None:
     """Starts of files that libjxl has written of 8, 16 and 32 bits, small and not, with and without loss."""
     data = bytes.fromhex(head)
-    assert jxl_head.bits_of(data) == bits
+    assert jxl_head.of_bytes(data).bits == bits
     box = struct.pack(">I4s", 8 + len(data), b"jxlc") + data
     for file in (data, b"\0\0\0\x0cJXL \r\n\x87\n" + box):
         found = parts.of_file(io.BytesIO(file), "JXL")
-        assert jxl_head.bits_of(found.first("JXL head") or b"") == bits
+        assert jxl_head.of_bytes(found.first("JXL head") or b"").bits == bits
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -181,9 +181,11 @@ def _of_tags(tags: Any) -> Iterator[Space]:
     if not primaries and not table:
         return
     numbers = [float(n) for n in (*(white or D65), *(primaries or sum(SRGB.points[1:], ())))]
-    curves = _tables(table) if table else (Curve(2.2),)  # the default of the specification
+    pairs = [*zip(numbers[::2], numbers[1::2])]
+    # without a function the specification has gamma 2.2; but programs that state sRGB's primaries alone mean sRGB
+    srgb = all(abs(a - b) <= ALIKE for p, q in zip(pairs, SRGB.points) for a, b in zip(p, q))
+    curves = _tables(table) if table else (SRGB_CURVE if srgb else Curve(2.2),)
     if len(numbers) == 8 and curves:
-        pairs = [*zip(numbers[::2], numbers[1::2])]
         yield Space(_name(pairs, curves[0]), tuple(pairs), curves)
 
 

@@ -88,6 +88,9 @@ def _has_alpha(image: Image.Image) -> bool:
 
 def _note_fourth_bytes(stated: Parts, account: Account) -> None:
     """Say where a BMP of 32 bits a pixel has more than padding in the bytes that it does not say to be alpha."""
+    if stated.first("BMP alpha of 16 bits"):
+        note = "the alpha of a BMP of 16 bits a pixel, which Pillow does not read, was left out"
+        account.drop("transparency", note, "BMP alpha of 16 bits")
     fourth = np.frombuffer(stated.first("BMP fourth bytes") or b"", np.uint8)
     if fourth.size and fourth.min() != fourth.max():
         note = "the fourth byte of each pixel, which the file does not say to be alpha, was left out"

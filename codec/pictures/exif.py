@@ -111,7 +111,7 @@ def turned(exif: bytes, applied: int | None = None) -> tuple[bytes, list[str]]:
     All other bytes stay what and where they are. Damaged data are left as they are.
     """
     applied = orientation(exif) if applied is None else applied
-    if applied not in METHODS:
+    if applied not in METHODS and orientation(exif) in (None, 1):
         return exif, []
     try:
         stream = _Stream(exif)
@@ -124,7 +124,9 @@ def turned(exif: bytes, applied: int | None = None) -> tuple[bytes, list[str]]:
         elif entry.tag == EXIF_DIRECTORY and applied in SIDEWAYS:
             with suppress(struct.error, ValueError):  # of a damaged directory nothing is changed
                 _swap_size(stream, entry.at + 8)
-    if not following or following + 4 > len(stream.data):  # some writers leave the pointer out where it is the last
+    if (
+        applied not in METHODS or not following or following + 4 > len(stream.data)
+    ):  # some writers leave the pointer out where it is the last
         return bytes(stream.data), []
     before = bytes(stream.data)
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from codec.pictures import exif, photoshop, resolution, texts, xmp
+from codec.pictures import exif, jxl_head, photoshop, resolution, texts, xmp
 from codec.pictures.account import Account
 from codec.pictures.metadata import Picture, of_info
 from codec.pictures.parts import Parts
@@ -25,7 +25,7 @@ _TIFF_ORIENTATION, _TIFF_XMP, _TIFF_IPTC, _TIFF_PHOTOSHOP = 274, 700, 33723, 343
 _PNG_XMP = "XML:com.adobe.xmp"
 _NO_RESOLUTION = (1, 1)  #: what Pillow says of a TIFF that states none
 _EXIF_NAMES = ("exif", "eXIf", "APP1 Exif", "EXIF", *(f"tag {tag}" for tag in TIFF_TAGS))
-_XMP_NAMES = ("xmp", _PNG_XMP, "APP1 XMP", "XMP ", f"tag {_TIFF_XMP}", "extension XMP DataXMP")
+_XMP_NAMES = ("xmp", _PNG_XMP, "APP1 XMP", "XMP ", f"tag {_TIFF_XMP}", "extension XMP DataXMP", "xml ")
 _RESOLUTION_NAMES = ("dpi", "resolution", "aspect", "jfif_unit", "jfif_density", "pHYs")
 _PHOTOSHOP_NAMES = ("APP13 Photoshop", "photoshop", f"tag {_TIFF_PHOTOSHOP}", f"tag {_TIFF_IPTC}")
 
@@ -81,6 +81,7 @@ def gather(image: Image.Image, stated: Parts, account: Account) -> Found:
     account.keep("metadata", *_EXIF_NAMES)
     by_png = next((text.text.encode() for text in listed if text.keyword == _PNG_XMP), None)
     known = of_info(image, "xmp") or (by_png if _undecoded(image) else None) or profiles.get("xmp")
+    known = known or (stated.first("xml ") if image.format == "JXL" else None)
     _find_xmp(found, stated, known, profiles, account)
     found.photoshop = _photoshop(image, stated, profiles)
     if found.photoshop:
@@ -88,7 +89,10 @@ def gather(image: Image.Image, stated: Parts, account: Account) -> Found:
     found.resolution = _resolution(image, stated)
     account.keep("resolution", *_RESOLUTION_NAMES)
     found.orientation = _orientation(found, image, stated, account)
-    found.to_turn = _left_of_tiff(image) if image.format == "TIFF" else found.orientation
+    if image.format == "TIFF":
+        found.to_turn = _left_of_tiff(image)
+    else:
+        found.to_turn = 1 if _turned_by_decoder(image) else found.orientation
     return found
 
 
@@ -102,8 +106,14 @@ def _orientation(found: Found, image: Image.Image, stated: Parts, account: Accou
         own = stated.tags.number(_TIFF_ORIENTATION) if stated.tags is not None else None
     elif image.format == "AVIF":  # of the file's properties, which hold; Pillow says them as EXIF
         own = exif.orientation(exif.without_prefix(of_info(image, "exif") or b""))
+    elif _turned_by_decoder(image):
+        own = jxl_head.of_bytes(stated.first("JXL head") or b"").orientation
     else:
         own = exif.orientation(found.exif) if found.exif else None
+    by_exif = exif.orientation(found.exif) if found.exif else None
+    if (image.format == "AVIF" or _turned_by_decoder(image)) and by_exif not in (None, 1, own or 1):
+        own = own or 1
+        account.convert("orientation", f"EXIF states orientation {by_exif}, the file's own is {own}, which holds")
     by_xmp = xmp.orientation(found.xmp) if found.xmp else None
     if own not in range(1, 9):
         own = None
@@ -112,6 +122,13 @@ def _orientation(found: Found, image: Image.Image, stated: Parts, account: Accou
     elif by_xmp and by_xmp > 1 and not own:
         account.convert("orientation", f"the picture was turned as XMP states (orientation {by_xmp}); EXIF states none")
     return own or by_xmp or 1
+
+
+def _turned_by_decoder(image: Image.Image) -> bool:
+    """Whether this is a JPEG XL, whose decoder turns the picture as the codestream states, whatever EXIF states; of one
+    that holds a JPEG, the package hands out that as it is.
+    """
+    return image.format == "JXL" and not getattr(image, "jpeg", False)
 
 
 def _left_of_tiff(image: Image.Image) -> int:

@@ -1,9 +1,11 @@
-"""What the head of a JPEG XL codestream says of its samples, which its Pillow plugin does not tell.
+"""What the head of a JPEG XL codestream says, which its Pillow plugin does not tell.
 
 Source: ISO/IEC 18181-1:2024, annex D (image header).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 _SIZES = ((9, 1), (13, 1), (18, 1), (30, 1))  #: bits of a side, and what is added
 
@@ -38,32 +40,42 @@ def _skip_size(bits: _Bits) -> None:
         side()
 
 
-def bits_of(head: bytes) -> int:
-    """Bits a sample of a codestream that starts with these bytes; 0 where they do not say.
+@dataclass(frozen=True)
+class Head:
+    """Bits a sample, 0 where the codestream does not say; orientation as EXIF counts; whether there may be frames."""
 
-    >>> bits_of(bytes.fromhex("ff0a588976053980a245")), bits_of(bytes.fromhex("ff0a58897605088a1b01"))
-    (32, 8)
+    bits: int = 0
+    orientation: int = 1
+    animated: bool = False
+
+
+def of_bytes(head: bytes) -> Head:
+    """What a codestream that starts with these bytes says.
+
+    >>> of_bytes(bytes.fromhex("ff0a588976053980a245")), of_bytes(bytes.fromhex("ff0a58897605088a1b01")).bits
+    (Head(bits=32, orientation=1, animated=False), 8)
     """
     if not head.startswith(b"\xff\x0a"):
-        return 0
+        return Head()
     bits = _Bits(head[2:])
+    orientation, animated = 1, False
     try:
         _skip_size(bits)
         if bits.take(1):  # all as it usually is
-            return 8
+            return Head(8)
         if bits.take(1):  # fields that are rarely there
-            bits.take(3)  # orientation
+            orientation = bits.take(3) + 1
             if bits.take(1):
                 _skip_size(bits)
             if bits.take(1):  # a preview
-                return 0
-            if bits.take(1):  # animation: ticks a second, as a fraction; loops; time codes
+                return Head(0, orientation)
+            if animated := bool(bits.take(1)):  # ticks a second, as a fraction; loops; time codes
                 bits.choose((0, 100), (0, 1000), (10, 1), (30, 1))
                 bits.choose((0, 1), (0, 1001), (8, 1), (10, 1))
                 bits.choose((0, 0), (3, 0), (16, 0), (32, 0))
                 bits.take(1)
         if bits.take(1):  # floating point
-            return bits.choose((0, 32), (0, 16), (0, 24), (6, 1))
-        return bits.choose((0, 8), (0, 10), (0, 12), (6, 1))
+            return Head(bits.choose((0, 32), (0, 16), (0, 24), (6, 1)), orientation, animated)
+        return Head(bits.choose((0, 8), (0, 10), (0, 12), (6, 1)), orientation, animated)
     except EOFError:
-        return 0
+        return Head(0, orientation, animated)

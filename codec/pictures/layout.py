@@ -23,7 +23,8 @@ LAYOUT: dict[str, tuple[str, ...]] = {
              "property a1lx", "property lsel", "timestamp", "duration"),
     "TIFF": ("compression", *(f"tag {tag}" for tag in (
         254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 284, 288, 289, 292, 293, 297, 317,
-        320, 322, 323, 324, 325, 330, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532))),
+        320, 322, 323, 324, 325, 326, 327, 328, 330, 332, 339, 347, 512, 513, 514, 515, 517, 518, 519, 520,
+        521, 529, 530, 531, 532))),
     "BMP": ("compression",),
     "GIF": ("version", "background", "duration", "loop", "extension", "extension NETSCAPE2.0", "extension ANIMEXTS1.0"),
     "PPM": (),
@@ -47,6 +48,7 @@ LAYOUT["HEIF"] = (
     "tiling",
     "mimetype",
     "original_orientation",
+    "icc_profile_type",
     "thumbnails",
     "property clap",
 )  # the cut to an odd size is applied

@@ -328,6 +328,8 @@ def _bmp(stream: BinaryIO, size: int) -> Iterator[tuple[Part, int]]:
         start, count = (int.from_bytes(header[at : at + 4], "little") for at in (112, 116))
         stream.seek(file + start)
         yield Part("BMP profile", _payload(stream, "BMP profile", count), file + start), 0
+    if length >= 56 and header[14:20] == b"\x10\0\3\0\0\0" and any(header[52:54]):
+        yield Part("BMP alpha of 16 bits", header[52:56], file + 52), 0
     if header[14:20] == b"\x20\0\0\0\0\0" and file:  # 32 bits a pixel, three of the bytes with a meaning
         stream.seek(10)
         start = int.from_bytes(stream.read(4), "little")

@@ -18,7 +18,18 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from codec.container.bitstream import DEFAULT_MAX_PIXELS, check_pixels
 from codec.errors import InputError
-from codec.pictures import colour, cut_jpeg, eight_bits, foreign, formats, layout, parts, sixteen_bits, tiff_samples
+from codec.pictures import (
+    colour,
+    cut_jpeg,
+    eight_bits,
+    foreign,
+    formats,
+    jxl_head,
+    layout,
+    parts,
+    sixteen_bits,
+    tiff_samples,
+)
 from codec.pictures.account import Account
 from codec.pictures.gather import gather
 from codec.pictures.metadata import Picture
@@ -173,6 +184,8 @@ def _read(
     reopen: opens the same file once more, None where there is none or the pixels are decoded already.
     """
     names = layout.names_of(image, stated)
+    if image.format == "JXL" and jxl_head.of_bytes(stated.first("JXL head") or b"").animated:
+        account.drop("frames", "only the last frame is used: pillow-jxl-plugin gives no other of an animation")
     lost = sixteen_bits.lost_depth(image, stated) if reopen is None else 0
     if bits := lost or sixteen_bits.cut_to_8(image, stated):
         account.convert("samples", f"{bits} bits a sample were read as 8")
@@ -181,6 +194,7 @@ def _read(
         icc = colour.profile_of(image, stated, account)
     else:
         image.load()
+        sixteen_bits.refuse_wrapped(image, stated)
         icc = colour.profile_of(image, stated, account)
         pixels, icc = eight_bits.read(image, stated, icc, account)
     names += [name for name in layout.names_of(image, stated) if name not in names]  # more is known once it is loaded

@@ -151,10 +151,27 @@ def cut_to_8(image: Image.Image, stated: Parts) -> int:
         if len(size) > 36:
             bits = max((b & 0x7F) + 1 for b in size[36::3])
     elif image.format == "JXL":
-        bits = jxl_head.bits_of(stated.first("JXL head") or b"")
+        bits = jxl_head.of_bytes(stated.first("JXL head") or b"").bits
     elif image.format == "SGI":
         bits = 16 if (stated.first("SGI header") or b"")[3:4] == b"\2" else 8
     return bits if bits > 8 else 0
+
+
+def refuse_wrapped(image: Image.Image, stated: Parts) -> None:
+    """InputError for a loaded JPEG 2000 of more than 8 bits in which black may be white.
+
+    Pillow rounds such samples to 8 bits without a limit, so that the largest become 0. Where no sample is 0, none has;
+    in YCbCr, which is converted after that, it cannot be seen.
+    """
+    if image.format != "JPEG2000" or not cut_to_8(image, stated):
+        return
+    size = stated.first("SIZ") or b""
+    ycc = any(box[3:7] == b"\0\0\0\x12" for box in stated.all("colr")) or {*size[37::3], *size[38::3]} != {1}
+    if ycc or 0 in np.asarray(image):
+        raise InputError(
+            "in a JPEG 2000 of more than 8 bits Pillow takes the brightest samples for black; "
+            "convert it to PNG or TIFF first"
+        )
 
 
 def lost_depth(image: Image.Image, stated: Parts) -> int:
