@@ -48,7 +48,9 @@ def read(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
             raise TrainingError(f"{path}: not a checkpoint of training")
     except OSError as error:
         raise TrainingError(f"{path}: {error.strerror}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, AttributeError) as error:
+    except pickle.UnpicklingError as error:  # whose text is torch's advice to trust the file
+        raise TrainingError(f"{path}: not a checkpoint that this version reads") from error
+    except (RuntimeError, EOFError, LookupError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TrainingError(f"{path}: not a checkpoint that this version reads ({reason[:100]})") from error
     return state

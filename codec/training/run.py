@@ -320,7 +320,12 @@ class Asked:
 
 
 def train(kind: type[Run], asked: Asked, settings: RunSettings, config: Any) -> Path:
-    """A run, from the first batch to the last checkpoint; returns the checkpoint's path."""
+    """A run, from the first batch to the last checkpoint; returns the checkpoint's path.
+
+    TrainingError where a new run would write over one that is there.
+    """
+    if not asked.resume and (asked.out / "checkpoint.pt").exists():
+        raise TrainingError(f"{asked.out} has a run: --resume goes on from it, another --out leaves it as it is")
     asked.out.mkdir(parents=True, exist_ok=True)
     with joined() as process:
         held_out = photos.read([asked.valid]) if asked.valid else []
@@ -361,6 +366,8 @@ def command(
     a = parser.parse_args(argv)
     path = a.out / "config.json" if a.resume and not a.config else a.config
     try:
+        if a.resume and not (a.out / "checkpoint.pt").exists():
+            raise TrainingError(f"{a.out} has no checkpoint.pt to resume from")
         settings, config = given_settings(path, a.set, a.minutes, kinds)
         run(Asked(a.sources, a.out, a.valid, a.resume, a.start), settings, config)
     except TrainingError as error:
