@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 from roundtrip import noise_photo
 
 import codec
+from codec.api import picture_of
 from codec.coding import draw
 from codec.coding.tiles import Reader
-from codec.compare.comparison import z_map
+from codec.compare.comparison import compare, z_map
 from codec.compare.lost import BINS, Band, correlation, whitened
+from codec.compare.sheet import SMALLEST_PANEL, _described, _fitted, _scored
 from codec.container import bitstream
 from codec.container.grid import Box
 from codec.errors import InputError
@@ -146,6 +148,16 @@ def test_the_command(folder: Path, photo: np.ndarray, data: bytes, capsys: pytes
     assert main(["compare", "photo.png", "photo.irc"]) == 0
     text = capsys.readouterr().out
     assert f"{len(data)} bytes" in text and "T = 1" in text and re.search(r"1/2 chroma +dropped +[+-]0\.\d+", text)
+
+
+def test_lines_of_a_sheet_stay_within_their_panels(photo: np.ndarray, data: bytes) -> None:
+    font = ImageFont.load_default(13)
+    band = Band("1/16 chroma", True, np.full((1, 8, 8), -12.5, np.float32), 0, 0.11)
+    lines = [*_described(band), *_scored(compare(picture_of(photo), data), 1)]
+    assert all(font.getlength(line) < SMALLEST_PANEL for line in lines)
+    assert _fitted("a.jpg", font, SMALLEST_PANEL) == "a.jpg"
+    long = _fitted("holidays " * 20, font, SMALLEST_PANEL)
+    assert long.startswith("holidays holidays") and long.endswith("…") and font.getlength(long) <= SMALLEST_PANEL
 
 
 def test_what_the_command_refuses(folder: Path, photo: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:

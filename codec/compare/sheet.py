@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -38,15 +39,15 @@ def comparison_sheet(found: Comparison, name: str, region: Sequence[int] | None 
     ]
     map_width = (width - GAP) // 2
     map_height = max(1, round(map_width * part.height / part.width))
-    head, band_head = 2 * LINE + 4, 3 * LINE + 4
+    head, band_head = 4 * LINE + 4, 4 * LINE + 4
     rows = -(-len(found.bands) // COLUMNS)
     size = (COLUMNS * (width + GAP) + GAP, 2 * GAP + head + height + LINE + rows * (band_head + map_height + GAP))
     sheet = Image.new("RGB", size, "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
 
-    def write(x: int, y: int, lines: Sequence[str]) -> None:
+    def write(x: int, y: int, lines: Sequence[str], room: int = width) -> None:
         for i, line in enumerate(lines):
-            pen.text((x, y + i * LINE), line, "black", font)
+            pen.text((x, y + i * LINE), _fitted(line, font, room), "black", font)
 
     for column, (lines, pixels) in enumerate(panels):
         left = GAP + column * (width + GAP)
@@ -54,7 +55,8 @@ def comparison_sheet(found: Comparison, name: str, region: Sequence[int] | None 
         shown = Image.fromarray(np.ascontiguousarray(pixels[cut]))
         sheet.paste(shown.resize((width, height), Image.Resampling.NEAREST), (left, GAP + head))
     top = 2 * GAP + head + height
-    write(GAP, top, ["z, what was lost, by band: a map (grey 0, black -4, white 4), its histogram, the normal density"])
+    title = "z, what was lost, by band: a map (grey 0, black -4, white 4), its histogram, the normal density"
+    write(GAP, top, [title], size[0])
     for number, band in enumerate(found.bands):
         left = GAP + number % COLUMNS * (width + GAP)
         y = top + LINE + number // COLUMNS * (band_head + map_height + GAP) + 4
@@ -67,16 +69,26 @@ def comparison_sheet(found: Comparison, name: str, region: Sequence[int] | None 
     return buffer.getvalue()
 
 
+def _fitted(line: str, font: Any, room: int) -> str:
+    """The line, or as much of its beginning as has room, in pixels, with an ellipsis."""
+    if font.getlength(line) <= room:
+        return line
+    while line and font.getlength(line + "…") > room:
+        line = line[:-1]
+    return line + "…"
+
+
 def _scored(found: Comparison, number: int) -> list[str]:
-    first = f"T = {number}: {found.size} bytes, {found.bpp:.3f} bpp, quality {found.quality:g}"
-    return [first, found.scores[number].text()]
+    size = f"{found.size} bytes, {found.bpp:.3f} bpp"
+    return [f"T = {number}, quality {found.quality:g}", size, *found.scores[number].text().rsplit(", ", 1)]
 
 
 def _described(band: Band) -> list[str]:
     return [
         f"{band.name}, {'dropped' if band.dropped else 'kept'}",
         f"mean {band.mean:+.2f}, deviation {band.deviation:.2f}",
-        f"correlated {band.correlation:.2f} with what is kept, {band.neighbours:+.2f} with neighbours",
+        f"correlated {band.correlation:.2f} with what is kept,",
+        f"{band.neighbours:+.2f} with neighbours",
     ]
 
 
