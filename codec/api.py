@@ -59,7 +59,10 @@ def picture_of(image: Picturelike, max_pixels: int | None = bitstream.DEFAULT_MA
                 return reading.load(stream, None)  # which knows of a missing end marker
             raise InputError(f"the image cannot be read: {error}") from None
     if isinstance(image, str | os.PathLike):
-        return reading.load(image, max_pixels)
+        try:
+            return reading.load(image, max_pixels)
+        except InputError as error:
+            raise InputError(f"{os.fspath(image)!r}: {error}") from None
     if source.is_file(image):
         stream = image
         seekable = callable(getattr(stream, "seekable", None)) and stream.seekable()
@@ -67,7 +70,10 @@ def picture_of(image: Picturelike, max_pixels: int | None = bitstream.DEFAULT_MA
         return reading.load(stream if binary else io.BytesIO(source.read_file(stream)), max_pixels)
     if isinstance(image, bytes | bytearray | memoryview):
         raise TypeError("expected a picture, not bytes; those of an image file are taken as io.BytesIO(data)")
-    return Picture(np.asarray(image))
+    array = np.asarray(image)
+    if array.dtype == object:
+        raise TypeError(f"expected a PIL image, an array, a path or a file open for bytes, not {type(image).__name__}")
+    return Picture(array)
 
 
 def _tell(note: str, notes: list[str] | None) -> None:

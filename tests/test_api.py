@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from roundtrip import noise_photo
 import codec
 from codec.coding.tiles import Reader, checksum
 from codec.container import bitstream
-from codec.errors import DamagedError, InputError, TargetError, WeightsError
+from codec.errors import DamagedError, InputError, IrcError, TargetError, WeightsError
 from codec.network.session import open_session
 from codec.pictures import formats
 
@@ -344,6 +346,24 @@ def test_wrong_arguments_of_decode(small: bytes, arguments: dict) -> None:
 def test_pictures_that_are_refused(image: object) -> None:
     with pytest.raises(InputError):
         codec.encode(image)  # type: ignore[arg-type]
+
+
+def test_pictures_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="not NoneType"):
+        codec.encode(None)  # type: ignore[arg-type]
+    for name in ("missing.png", "text.png"):
+        (tmp_path / "text.png").write_text("no picture")
+        with pytest.raises(InputError, match=re.escape(repr(str(tmp_path / name)))):
+            codec.encode(tmp_path / name)
+
+
+@pytest.mark.parametrize(("device", "error"), [("gpu", ValueError), ("cuda:0", IrcError)])
+def test_devices_that_are_none(
+    photo: Pixels, device: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(error, match="device"):
+        codec.encode(photo, device=device)
 
 
 # --- damage --------------------------------------------------------------------------------------

@@ -172,6 +172,9 @@ def test_raws_and_formats_of_packages(
     captured = capsys.readouterr()
     assert tree("out") == ["a.irc", "b.irc"] and "pip install pillow-heif" in captured.err
     assert "2 camera raws left out (develop them first)" in captured.out and captured.err.count("\n") == 1
+    Path("photos/a.nef").unlink()
+    assert cli.main(["encode", "photos", "--out-dir", "out", "--skip-existing"]) == 3
+    assert "1 camera raw left out (develop it first)" in capsys.readouterr().out
 
 
 def test_files_from(api: FakeApi, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,12 @@ def test_list(installed: list[registry.Installed], capsys: pytest.CaptureFixture
     ]
 
 
+def test_a_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("IRC_WEIGHTS", "my-wieghts")
+    assert cli.main(["weights"]) == 0
+    assert capsys.readouterr().err == "irc: note: there is no folder my-wieghts, which IRC_WEIGHTS names\n"
+
+
 def test_json(installed: list[registry.Installed], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["weights", "--json"]) == 0
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())

@@ -52,12 +52,19 @@ class Refiner(Protocol):
 
 
 def device_of(name: str) -> torch.device:
-    """The device that a user names, "auto" being the GPU where there is one; IrcError where it is missing."""
+    """The device that a user names, "auto" being the GPU where there is one.
+
+    ValueError for a name that torch does not know, IrcError where a GPU is missing.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be cpu, cuda, auto or another that torch knows, not {name!r}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
         raise IrcError("no CUDA device is available")
-    return torch.device(name)
+    return device
 
 
 def _tensor(colour: Pixels) -> torch.Tensor:

@@ -254,7 +254,8 @@ class Tally:
         if self.plan.others:
             parts.append(f"{files(self.plan.others)} of other kinds left out")
         if self.plan.raws:
-            parts.append(f"{self.plan.raws} camera raws left out (develop them first)")
+            raws, them = ("raw", "it") if self.plan.raws == 1 else ("raws", "them")
+            parts.append(f"{self.plan.raws} camera {raws} left out (develop {them} first)")
         line = ", ".join(parts)
         names = [shown(name) for _, name in sorted(self.failures)]
         if names:

@@ -206,6 +206,9 @@ def verify(args: Namespace, status: Status) -> None:
 
 def weights(args: Namespace, status: Status) -> None:
     """The weights that are here."""
+    for folder in registry.folders():
+        if not folder.is_dir():
+            status.note(f"there is no folder {shown(str(folder))}, which IRC_WEIGHTS names")
     found = registry.installed()
     if not found:
         raise WeightsError("no weights are installed")

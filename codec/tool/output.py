@@ -48,7 +48,7 @@ class Status:
     def note(self, message: str) -> None:
         """Report something worth knowing that is not an error."""
         if not self.quiet:
-            console.say(f"{PROGRAM}: {shown(self.file)}: note: {one_line(message)}")
+            console.say(f"{PROGRAM}: {shown(self.file) + ': ' if self.file else ''}note: {one_line(message)}")
 
     def confirm(self, line: str) -> None:
         """Print that something was done, unless there is no standard output: it is done nevertheless."""
