@@ -129,3 +129,12 @@ def test_heic_with_a_profile_has_nothing_to_note() -> None:
 
     picture = read(saved("HEIF", icc_profile=ADOBE_RGB.profile()))
     assert picture.icc == ADOBE_RGB.profile() and picture.notes == []
+
+
+def test_a_text_of_png_named_comment_is_kept_once() -> None:
+    from PIL import PngImagePlugin
+
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("comment", "words")
+    found = read(saved("PNG", pnginfo=texts)).texts
+    assert found and found.count(b"words") == 1

@@ -212,7 +212,8 @@ def _texts(image: Image.Image, stated: Parts, account: Account) -> tuple[list[Te
         found = [text for text in found if text is None or text.keyword in image.info or _undecoded(image)]
     elif isinstance(known := getattr(image, "text", None), dict):
         found = [Text(str(keyword), str(text)) for keyword, text in known.items()]
-    comment = of_info(image, "comment")
+    listed = any(text and text.keyword == "comment" for text in found)  # ImageMagick's name of it in PNG
+    comment = None if listed else of_info(image, "comment")
     comments = stated.all("COM") if image.format in ("JPEG", "MPO") and comment else stated.all("comment")
     for data in comments or ([comment] if comment else []):
         text, certain = texts.comment(data)
