@@ -190,7 +190,8 @@ class Decoder(_Work):
         from codec.pictures.metadata import Picture
 
         # what the format cannot hold is found before the work, not after it
-        writing.check_target(_name(self.format), asked.depth, bitstream.ALPHA in file.extras)
+        longest = 1 if asked.region or asked.scale > 1 else max(file.header.width, file.header.height)
+        writing.check_target(_name(self.format), asked.depth, bitstream.ALPHA in file.extras, longest)
         notes: list[str] = []
         if asked.depth == 8 and file.header.mode in bitstream.DEEP_MODES:
             notes.append("the picture has 16 bits a sample; --depth 16 keeps them")

@@ -153,7 +153,7 @@ def _of_headers(image: Image.Image, stated: Parts, account: Account) -> Iterator
             "colour of another kind than grey, sRGB and sYCC is not supported; convert the image to RGB first"
         )
     if image.format == "TIFF":
-        yield from _of_tags(getattr(image, "tag_v2", {}))
+        yield from _of_tags(getattr(image, "tag_v2", {}), account)
 
 
 def _of_bmp(header: bytes, account: Account) -> Iterator[Space]:
@@ -175,18 +175,26 @@ def _of_bmp(header: bytes, account: Account) -> Iterator[Space]:
     yield Space(_name(pairs, curves[1]), tuple(pairs), curves)
 
 
-def _of_tags(tags: Any) -> Iterator[Space]:
+def _of_tags(tags: Any, account: Account) -> Iterator[Space]:
     """By the tags WhitePoint, PrimaryChromaticities and TransferFunction of TIFF 6.0, section 20."""
-    white, primaries, table = tags.get(_WHITE), tags.get(_PRIMARIES), tags.get(_TRANSFER)
-    if not primaries and not table:
-        return
-    numbers = [float(n) for n in (*(white or D65), *(primaries or sum(SRGB.points[1:], ())))]
-    pairs = [*zip(numbers[::2], numbers[1::2])]
+    white, primaries, table = (_numbers(tags.get(tag)) for tag in (_WHITE, _PRIMARIES, _TRANSFER))
+    points = (*(white or D65), *(primaries or sum(SRGB.points[1:], ())))
+    pairs = [*zip(points[::2], points[1::2])]
     # without a function the specification has gamma 2.2; but programs that state sRGB's primaries alone mean sRGB
     srgb = all(abs(a - b) <= ALIKE for p, q in zip(pairs, SRGB.points) for a, b in zip(p, q))
     curves = _tables(table) if table else (SRGB_CURVE if srgb else Curve(2.2),)
-    if len(numbers) == 8 and curves:
+    if (primaries or table) and len(points) == 8 and curves:
         yield Space(_name(pairs, curves[0]), tuple(pairs), curves)
+    elif primaries or table or (white and any(abs(a - b) > ALIKE for a, b in zip(white, D65))):
+        account.drop("colour", "tags that state part of a colour space are not kept: taken as sRGB")
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    """The numbers of a tag; none where it is not there, or is a text."""
+    try:
+        return tuple(float(n) for n in (value if isinstance(value, tuple) else (value,)))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return ()
 
 
 def _tables(values: Any) -> tuple[Curve, ...]:
@@ -213,7 +221,7 @@ def _of_exif(image: Image.Image, account: Account) -> Iterator[Space]:
     if kind == 2 or (kind == 0xFFFF and str(interop or "").startswith("R03")):
         yield ADOBE_RGB
     elif kind == 0xFFFF:
-        found = [*_of_tags(exif)] if image.format != "TIFF" else []
+        found = [*_of_tags(exif, account)] if image.format != "TIFF" else []
         if found and isinstance(own.get(_GAMMA), (int, float)) and own[_GAMMA] > 0:
             found = [Space(found[0].name, found[0].points, (Curve(float(own[_GAMMA])),))]
         yield from found

@@ -78,16 +78,21 @@ def gather(image: Image.Image, stated: Parts, account: Account) -> Found:
     listed, profiles = _texts(image, stated, account)
     found.texts = [text for text in listed if text.keyword != _PNG_XMP]
     found.exif = _exif(image, stated, profiles)
-    account.keep("metadata", *_EXIF_NAMES)
+    if found.exif:
+        account.keep("metadata", *_EXIF_NAMES)
     by_png = next((text.text.encode() for text in listed if text.keyword == _PNG_XMP), None)
-    known = of_info(image, "xmp") or (by_png if _undecoded(image) else None) or profiles.get("xmp")
+    known = of_info(image, "xmp") or (by_png if _undecoded(image) else None)
+    known = known or _xmp_of_latin(image, stated) or profiles.get("xmp")
     known = known or (stated.first("xml ") if image.format == "JXL" else None)
     _find_xmp(found, stated, known, profiles, account)
     found.photoshop = _photoshop(image, stated, profiles)
     if found.photoshop:
         account.keep("metadata", *_PHOTOSHOP_NAMES)
+    _say_unused(found, profiles, account)
     found.resolution = _resolution(image, stated)
     account.keep("resolution", *_RESOLUTION_NAMES)
+    if (chunk := stated.first("pHYs")) is not None and (len(chunk) != 9 or chunk[8] > 1):
+        account.drop("resolution", "a resolution that is damaged was dropped", "pHYs")
     found.orientation = _orientation(found, image, stated, account)
     if image.format == "TIFF":
         found.to_turn = _left_of_tiff(image)
@@ -149,7 +154,10 @@ def _exif(image: Image.Image, stated: Parts, profiles: dict[str, bytes]) -> byte
     """The EXIF data as they lie in the file; of a TIFF file, its own tags that say something of the picture."""
     if image.format == "TIFF":
         return _tiff_exif(image, stated)
-    raw: bytes | None = of_info(image, "exif") or (stated.first("eXIf") if _undecoded(image) else None)
+    chunk = stated.first("eXIf")
+    if chunk and any(part.name in texts.PNG_KINDS and part.data.startswith(b"exif\0") for part in stated):
+        return exif.without_prefix(chunk)  # a text of this keyword hides it
+    raw: bytes | None = of_info(image, "exif") or (chunk if _undecoded(image) else None)
     if image.format == "AVIF" and (decoder := getattr(image, "_decoder", None)):
         raw = decoder.get_info()[4]  # where the file turns the picture, Pillow writes the EXIF data anew
     raw = exif.without_prefix(raw or profiles.get("exif") or b"")
@@ -169,6 +177,14 @@ def _tiff_exif(image: Image.Image, stated: Parts) -> bytes | None:
 
 
 # --- XMP -------------------------------------------------------------------------------------------
+
+
+def _xmp_of_latin(image: Image.Image, stated: Parts) -> bytes | None:
+    """XMP in a PNG text that is not for it: one of Latin-1, in which the packet's bytes are what they are."""
+    for part in stated if _PNG_XMP in image.info else ():
+        if part.name in ("tEXt", "zTXt") and (text := texts.of_png(part.name, part.data)) and text.keyword == _PNG_XMP:
+            return text.text.encode("latin-1").lstrip(b"\0")
+    return None
 
 
 def _find_xmp(found: Found, stated: Parts, known: bytes | None, profiles: dict[str, bytes], account: Account) -> None:
@@ -214,8 +230,8 @@ def _texts(image: Image.Image, stated: Parts, account: Account) -> tuple[list[Te
         found = [Text(str(keyword), str(text)) for keyword, text in known.items()]
     listed = any(text and text.keyword == "comment" for text in found)  # ImageMagick's name of it in PNG
     comment = None if listed else of_info(image, "comment")
-    comments = stated.all("COM") if image.format in ("JPEG", "MPO") and comment else stated.all("comment")
-    for data in comments or ([comment] if comment else []):
+    comments = stated.all("COM") if image.format in ("JPEG", "MPO") and comment is not None else stated.all("comment")
+    for data in filter(None, comments or [comment or b""]):
         text, certain = texts.comment(data)
         found.append(text)
         if not certain:
@@ -246,6 +262,15 @@ def _photoshop(image: Image.Image, stated: Parts, profiles: dict[str, bytes]) ->
     for name in ("8bim", "photoshop", "iptc"):
         found = found or photoshop.of_profile(profiles.get(name, b"")) or b""
     return found or None
+
+
+def _say_unused(found: Found, profiles: dict[str, bytes], account: Account) -> None:
+    """Say which profiles in hexadecimal are not kept, since the file has the same kind of metadata in another place."""
+    used = [value for value in (found.exif, found.xmp, found.photoshop) if value]
+    for name, data in profiles.items():
+        content = exif.without_prefix(data).removeprefix(xmp.JPEG_PREFIX)
+        if content not in used and xmp.in_utf8(content) not in used and photoshop.of_profile(data) not in used:
+            account.drop("metadata", "", texts.RAW_PROFILE + name)
 
 
 def _resolution(image: Image.Image, stated: Parts) -> bytes | None:

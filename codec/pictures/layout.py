@@ -52,6 +52,14 @@ LAYOUT["HEIF"] = (
     "thumbnails",
     "property clap",
 )  # the cut to an odd size is applied
+#: Pillow's format -> parts that a file has once; which of several holds is up to the program that reads it
+ONCE: dict[str, tuple[str, ...]] = {
+    "PNG": ("iCCP", "eXIf", "pHYs", "gAMA", "cHRM", "sRGB", "cICP", "tRNS", "PLTE"),
+    "JPEG": ("APP0 JFIF", "APP14 Adobe"),
+    "WEBP": ("ICCP", "EXIF", "XMP "),
+}
+ONCE["MPO"] = ONCE["JPEG"]
+_BLACK_AND_WHITE, _PHOTOMETRIC, _YCBCR = 532, 262, 6
 _NOTHING: tuple[object, ...] = ([], {}, "", b"")  #: values of keys that are there whether there is something or not
 
 
@@ -62,6 +70,23 @@ def names_of(image: Image.Image, stated: Parts) -> list[str]:
     return [*stated_there, *stated.names, *(f"tag {tag}" for tag in tags)]
 
 
+def _whole_range(values: object) -> bool:
+    """Whether the tag ReferenceBlackWhite says what holds without it: from 0 to the largest sample."""
+    numbers = values if isinstance(values, tuple) else (values,)
+    return not any(numbers[::2]) and all(number in (255, 65535) for number in numbers[1::2])
+
+
+def say_doubled(image: Image.Image, stated: Parts, account: Account) -> None:
+    """Say where a file states the same thing twice, and differently."""
+    found = [(name, stated.all(name)) for name in ONCE.get(image.format or "", ())]
+    if stated.tags is not None:
+        numbers = {tag.number for tag in stated.tags.tags}
+        found = [(f"tag {n}", [t.value for t in stated.tags.tags if t.number == n]) for n in sorted(numbers)]  # type: ignore[misc]
+    for name, values in found:
+        if any(value != values[0] for value in values):
+            account.drop("metadata", f"the file has {len(values)} different parts {name}, of which one is used")
+
+
 def pass_over(image: Image.Image, account: Account) -> None:
     """Claim for the account what only says how the file is written.
 
@@ -69,6 +94,9 @@ def pass_over(image: Image.Image, account: Account) -> None:
     """
     kinds = LAYOUT.values() if image.format is None else [LAYOUT.get(image.format, ())]
     account.pass_over(*itertools.chain.from_iterable(kinds))
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    if _BLACK_AND_WHITE in tags and tags.get(_PHOTOMETRIC) != _YCBCR and not _whole_range(tags[_BLACK_AND_WHITE]):
+        account.drop("samples", "the samples that stand for black and white are not kept: taken as 0 and the largest")
     if image.format == "JXL":
         found = [box for box, key in (("Exif", "exif"), ("xml ", "xmp")) if image.info.get(key)]
         account.pass_over("JXL head", *found, *(["brob"] if found else []))

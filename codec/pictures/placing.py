@@ -160,12 +160,25 @@ def in_jpeg(file: bytes, placed: Placed) -> bytes:
     density, note = resolution.to_jfif(placed.resolution or b"") or (b"", "")
     if density:
         head[13:18] = density
+    elif placed.resolution:
+        note = (
+            f"JPEG files have no room for the resolution of {resolution.words(placed.resolution)}, which was left out"
+        )
     if note:
         placed.notes.append(note)
     return bytes(head) + _jpeg_segments(placed) + file[place:]
 
 
 # --- TIFF ------------------------------------------------------------------------------------------
+
+
+def _resolution_of(tags: Directory) -> tuple[tuple[int, int], tuple[int, int], int] | None:
+    """XResolution, YResolution and ResolutionUnit, None where one of the two is missing."""
+    values = [tags.value(number) for number in _RESOLUTION_TAGS[:2]]
+    if any(value is None or len(value) != 8 for value in values):
+        return None
+    x, y = (struct.unpack(tags.order + "II", value or b"") for value in values)
+    return x, y, tags.number(_RESOLUTION_TAGS[2]) or 2
 
 
 def in_tiff(file: bytes, placed: Placed) -> bytes:
@@ -184,7 +197,10 @@ def in_tiff(file: bytes, placed: Placed) -> bytes:
         tags.tags.append(Tag(700, 1, placed.xmp))
     if placed.photoshop:
         tags.tags.append(Tag(34377, 1, placed.photoshop))
-    if placed.resolution and not known & {*_RESOLUTION_TAGS}:
+    if placed.resolution and not resolution.alike(placed.resolution, _resolution_of(tags)):
+        if known & {*_RESOLUTION_TAGS}:
+            tags = tags.without(_RESOLUTION_TAGS)
+            placed.notes.append("the EXIF data states another resolution than the picture, which was left out")
         x, y, unit = resolution.to_tiff(placed.resolution)
         for number, kind, code, values in ((282, 5, "II", x), (283, 5, "II", y), (296, 3, "H", (unit,))):
             tags.tags.append(Tag(number, kind, struct.pack(tags.order + code, *values)))

@@ -205,6 +205,7 @@ def _read(
     found.put_into(picture, account)
     if stated.trailing and image.format != "MPO":
         account.drop("trailing data", f"{stated.trailing} bytes after the end of the picture are not kept")
+    layout.say_doubled(image, stated, account)
     layout.pass_over(image, account)
     account.settle("metadata", names)
     return picture

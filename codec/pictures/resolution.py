@@ -89,6 +89,15 @@ def to_jfif(payload: bytes) -> tuple[bytes, str] | None:
     return struct.pack(">BHH", code, *values), note
 
 
+def alike(payload: bytes, tiff: tuple[tuple[int, int], tuple[int, int], int] | None) -> bool:
+    """Whether TIFF's XResolution, YResolution and ResolutionUnit say the same, but for rounding."""
+    stated = dpi(payload)
+    if tiff is None or stated is None or not all(part for _, part in tiff[:2]):
+        return False
+    scale = {2: 1.0, 3: 100 * _INCH}.get(tiff[2], 0.0)
+    return all(abs(n / part * scale - own) <= 0.005 * own for (n, part), own in zip(tiff[:2], stated))
+
+
 def to_tiff(payload: bytes) -> tuple[tuple[int, int], tuple[int, int], int]:
     """TIFF's XResolution and YResolution as fractions, and its ResolutionUnit: 1 none, 2 inch, 3 cm."""
     x, y, unit = unpack(payload) or (1, 1, NONE)

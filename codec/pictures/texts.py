@@ -57,7 +57,7 @@ def comment(data: bytes) -> tuple[Text, bool]:
 def of_png(kind: str, data: bytes) -> Text | None:
     """The text in a chunk tEXt, zTXt or iTXt; None where it is damaged."""
     keyword, zero, rest = data.partition(b"\0")
-    if kind not in PNG_KINDS or not zero:
+    if kind not in PNG_KINDS or not zero or not keyword:
         return None
     name = keyword.decode("latin-1")
     try:

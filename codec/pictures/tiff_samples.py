@@ -142,6 +142,8 @@ def _segments(tags: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def _as_grey(data: bytes, tags: Any, count: int, offsets: tuple[int, ...], sizes: tuple[int, ...]) -> Samples:
     """The samples as H,W*count, not predicted back."""
+    if min(offsets) < 8:
+        raise InputError("the image cannot be read: samples lie in the header of the file")
     width, height = tags[_WIDTH] * count, tags[_HEIGHT]
     entries: dict[int, tuple[int, ...]] = {
         _WIDTH: (width,), _HEIGHT: (height,), _BITS: _several(tags[_BITS])[:1], _PHOTOMETRIC: (1,), _SAMPLES: (1,),

@@ -29,6 +29,7 @@ WRITE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 _NO_ALPHA = ("PPM", "BMP", "JPEG")
 _DEEP_FORMATS = ("PNG", "PPM")
+_LONGEST = {"WEBP": 16383, "JPEG": 65500}  #: pixels of a side; libjpeg's limit is somewhat below that of the format
 
 
 def write_format(name: str | os.PathLike[str] | None) -> tuple[str, dict[str, Any]]:
@@ -40,9 +41,14 @@ def write_format(name: str | os.PathLike[str] | None) -> tuple[str, dict[str, An
     return WRITE_FORMATS[suffix or ".png"]
 
 
-def check_target(name: str | os.PathLike[str] | None, depth: int, alpha: bool) -> None:
-    """Raise InputError where the format of `name`'s suffix has no room for these samples or for alpha."""
+def check_target(name: str | os.PathLike[str] | None, depth: int, alpha: bool, longest: int = 1) -> None:
+    """Raise InputError where the format of `name`'s suffix has no room for these samples, for alpha or for the size.
+
+    longest: the longer side in pixels.
+    """
     kind, _ = write_format(name)
+    if longest > _LONGEST.get(kind, longest):
+        raise InputError(f"{kind} files have at most {_LONGEST[kind]} pixels in a row or column; take .png or .tif")
     if depth == 16 and kind not in _DEEP_FORMATS:
         raise InputError(f"{kind} files cannot be written with 16 bits a sample; take .png or .ppm")
     if alpha and kind in _NO_ALPHA:
@@ -63,7 +69,7 @@ def save(
         options = options | {"quality": jpeg_quality}
     pixels = picture.pixels
     depth, channels = 8 * pixels.itemsize, pixels.shape[2] if pixels.ndim == 3 else 1
-    check_target(name, depth, channels % 2 == 0)
+    check_target(name, depth, channels % 2 == 0, max(pixels.shape[:2]))
     placed = Placed.of(picture, kind)
     if depth == 16:
         deep_png = kind == "PNG"
