@@ -38,7 +38,7 @@ def test_default_output_and_options(api: FakeApi, workplace: Path) -> None:
     assert api.calls[0] == {
         "quality": 75.0, "bpp": None, "size": None, "psnr": None,
         "temperature": 0.5, "seed": 3, "stable": True, "effort": 0, "extras": {}, "device": "cpu", "tile": None,
-        "weights": None, "progress": None,
+        "weights": None, "progress": None, "tune": "psnr", "ssimulacra2": None,
     }  # fmt: skip
     options = ["-f", "--temperature", "2", "--max-pixels", "99"]
     assert cli.main(["decode", *options, "photo.irc", "new.png"]) == 0
