@@ -147,10 +147,10 @@ def _exif_of(image: Image.Image) -> dict[int, Any]:
 def _dpi_of(info: dict[Any, Any], exif: dict[int, Any]) -> tuple[float, float] | None:
     """The resolution in pixels an inch, from the file or its EXIF data."""
     given = info.get("dpi")
-    by_exif = "jfif_version" in info and "jfif_density" not in info  # of which Pillow hands out the horizontal one
+    by_exif = info.get("jfif_unit") == 0  # of which Pillow hands out the horizontal one
     try:
         if given is None or given in _NO_RESOLUTION or (by_exif and {282, 283} <= {*exif}):
-            unit = {2: 1.0, 3: 2.54}[exif.get(296, 2)]
+            unit = {3: 2.54}.get(exif.get(296, 2), 1.0)
             given = float(exif[282]) * unit, float(exif[283]) * unit
         x, y = map(float, given)
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
