@@ -175,6 +175,10 @@ class PictureEncoder:
             shape = self.layout.height, self.layout.width
             back = assembled(shape, self.meter.watch(pieces, self.blocks), self.header.mode)
             colour = hidden.filled(back, self.alpha)
+            if is_smooth(colour) != self.smooth:  # its noise is gone, and it would be encoded with other steps
+                self.smooth = not self.smooth
+                tiles, quantised = list(self._encoded(quality)), self._quantised(quality)
+                continue
             decoded = dataclasses.replace(
                 self.source, pixels=colour, unfilled=self._unfilled(back, colour), refiner=None, keep=False
             )
