@@ -18,8 +18,15 @@ from fake_codec import ENVIRONMENT, PIXELS, FakeApi, Streams
 from PIL import Image
 
 import codec
+from codec.batch import runners
 from codec.container import bitstream
 from codec.tool import bar, cli
+
+
+@pytest.fixture(autouse=True)
+def one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `--jobs` a batch runs in this process, whatever the machine has, so that stand-ins for the codec are seen."""
+    monkeypatch.setattr(runners, "cores", lambda: 1)
 
 
 @pytest.fixture
